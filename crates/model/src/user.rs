@@ -1,0 +1,77 @@
+//! Users: the people of a tenant who sign in.
+
+use crate::{ClassId, Email, ExternalId, InvitationId, Label, Timestamp, UserId};
+
+/// A person who signs in.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct User {
+    /// Their id.
+    #[n(0)]
+    pub id: UserId,
+    /// Their name.
+    #[n(1)]
+    pub name: Label,
+    /// Their e-mail address.
+    #[n(2)]
+    pub email: Option<Email>,
+    /// The id that the SaaS product has for them.
+    #[n(3)]
+    pub external_id: Option<ExternalId>,
+    /// The permission classes they have.
+    #[n(4)]
+    pub classes: Vec<ClassId>,
+    /// Where they stand.
+    #[n(5)]
+    pub state: UserState,
+    /// When they came to be.
+    #[n(6)]
+    pub created_at: Timestamp,
+}
+
+/// Where a user stands.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    minicbor::Encode,
+    minicbor::Decode,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum UserState {
+    /// Invited, not yet come.
+    #[n(0)]
+    Invited,
+    /// May sign in.
+    #[n(1)]
+    Active,
+    /// May not.
+    #[n(2)]
+    Suspended,
+    /// Gone.
+    #[n(3)]
+    Removed,
+}
+
+/// A one-time invitation for a user to come in.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Invitation {
+    /// Its id.
+    #[n(0)]
+    pub id: InvitationId,
+    /// The user who is invited.
+    #[n(1)]
+    pub user: UserId,
+    /// Until when it can be redeemed.
+    #[n(2)]
+    pub until: Timestamp,
+    /// The keyed hash of its secret.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub secret_hash: [u8; 32],
+}
