@@ -1,1 +1,46 @@
-//! placeholder
+//! The API over HTTP: routes, credentials, problem documents, the OpenAPI document, and the bounds
+//! of the server.
+//!
+//! This crate knows how a request is spelled and how an answer is: it turns the bearer token into a
+//! caller, paths, headers and bodies into typed requests, and what the vault answers into JSON. It
+//! does *not* know who may do what (the vault decides), keys, rows, TLS, or configuration. It adds
+//! nothing to an answer and keeps nothing of it.
+
+mod api_keys;
+mod audit;
+mod body;
+mod classes;
+mod collections;
+mod connection;
+mod door;
+mod erasures;
+mod extract;
+mod gates;
+mod invitations;
+mod json;
+mod limits;
+mod openapi;
+mod panics;
+mod permissions;
+mod problem;
+mod receipts;
+mod records;
+mod reply;
+mod routes;
+mod server;
+mod sessions;
+mod subjects;
+mod system;
+mod tenants;
+mod users;
+mod whoami;
+mod wire;
+
+pub use limits::{
+    BODY_BYTES_MAX, DEPTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MIN,
+    IMPORT_BYTES_MAX, IMPORT_ITEMS_MAX, Limits, PAGE_DEFAULT, PAGE_MAX, PUBLIC_BYTES_MAX,
+    REASON_BYTES_MAX,
+};
+pub use panics::log_panics_by_place;
+pub use problem::TYPE_BASE;
+pub use server::{Config, RunningServer, Server};

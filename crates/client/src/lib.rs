@@ -1,1 +1,50 @@
-//! placeholder
+//! The Rust client: the API's nouns as typed calls over HTTP, and the import of files.
+//!
+//! This crate knows the API's paths, headers, bodies and problems, when a request may be sent
+//! again, and how a mapping file turns a CSV or NDJSON file into records. It does *not* know the
+//! vault, keys, ciphers or policy, where a token is kept, or how anything is shown to people.
+//! Client data passes through it as JSON values, which are not wiped: the process that runs it is
+//! the one that asked for them.
+
+pub mod import;
+
+mod address;
+mod api_keys;
+mod audit;
+mod call;
+mod classes;
+mod client;
+mod collections;
+mod erasures;
+mod error;
+mod invitations;
+mod listing;
+mod problem;
+mod receipts;
+mod records;
+mod secret;
+mod sessions;
+mod subjects;
+mod system;
+mod tenants;
+mod users;
+
+pub use address::ServerAddress;
+pub use api_keys::{ApiKey, NewApiKey, NewApiKeyAnswer};
+pub use audit::{AuditLine, Touch};
+pub use call::{Answer, IfMatch};
+pub use classes::{Class, ClassChange, ClassTemplate, NewClass};
+pub use client::{Client, Place, Scoped};
+pub use collections::{Collection, CollectionChange, Field, NewCollection, NewField};
+pub use erasures::{Erasure, ErasureTarget, Forecast, NewErasure, Retained};
+pub use error::ClientError;
+pub use invitations::{Invitation, Redeemed, SessionToken};
+pub use listing::{Listed, Page};
+pub use problem::{Flaw, Problem, ProblemCode};
+pub use receipts::Receipt;
+pub use records::{ImportItem, ImportResult, ImportStatus, NewRecord, Record, RecordChange, Shown};
+pub use secret::Secret;
+pub use subjects::{NewSubject, Subject, SubjectRecord};
+pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};
+pub use tenants::{NewOwner, NewTenant, NewTenantAnswer, Tenant};
+pub use users::{NewUser, NewUserAnswer, User, UserChange};

@@ -6,7 +6,7 @@ use crate::mac::{Hmac256, Hmac512};
 
 /// `HKDF-Extract-SHA-256(salt, ikm part 1 | …)`.
 pub(crate) fn extract_sha256(salt: &[u8], ikm: &[&[u8]], prk: &mut [u8; 32]) {
-    Hmac256::new(salt).finish_into(ikm, prk);
+    Hmac256::new(salt).finish_into(ikm.iter().copied(), prk);
 }
 
 /// Fills `okm` with `HKDF-Expand(prk, info part 1 | …, length of okm)`.
@@ -17,18 +17,12 @@ macro_rules! expand {
     ($name:ident, $hmac:ident, $digest:literal) => {
         pub(crate) fn $name(prk: &[u8], info: &[&[u8]], okm: &mut [u8]) {
             let hmac = $hmac::new(prk);
-            let mut parts: Vec<&[u8]> = Vec::with_capacity(info.len() + 2);
             let mut previous = Zeroizing::new([0; $digest]);
             let mut block = Zeroizing::new([0; $digest]);
             for (counter, out) in (1..=u8::MAX).zip(okm.chunks_mut($digest)) {
-                let counter = [counter];
-                parts.clear();
-                if counter != [1] {
-                    parts.push(previous.as_slice());
-                }
-                parts.extend_from_slice(info);
-                parts.push(&counter);
-                hmac.finish_into(&parts, &mut block);
+                let before = (counter > 1).then_some(previous.as_slice());
+                let parts = before.into_iter().chain(info.iter().copied());
+                hmac.finish_into(parts.chain([[counter].as_slice()]), &mut block);
                 out.iter_mut().zip(block.iter()).for_each(|(to, from)| *to = *from);
                 std::mem::swap(&mut previous, &mut block);
             }

@@ -2,7 +2,7 @@
 
 use strongroom_model::Rng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{ZeroizeOnDrop, optimization_barrier};
 
 use crate::{Error, Result};
 
@@ -71,7 +71,8 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        self.0.as_mut_slice().zeroize();
+        self.0.fill(0);
+        optimization_barrier(&*self.0);
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod cobblestone;
 pub mod context;
+mod derived;
 pub mod entry;
 mod error;
 mod gcm;
@@ -21,12 +22,16 @@ pub mod line;
 pub mod mac;
 pub mod prf;
 pub mod record;
+#[cfg(all(test, target_os = "linux"))]
+mod residue;
 mod rng;
 pub mod root;
 pub mod seal_key;
 pub mod sign;
 pub mod stream;
 mod wiping;
+#[cfg(test)]
+mod wycheproof;
 
 pub use context::{Context, MessagePurpose};
 pub use error::{Error, Result};

@@ -6,20 +6,23 @@
 
 use sha2::block_api::{compress256, compress512};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
 
 use crate::Key;
+use crate::wiping::scrub_after_hash;
 
 /// `HMAC-SHA-256(key, part 1 | part 2 | …)`.
 pub fn hmac_sha256(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
     let mut tag = [0; 32];
-    Hmac256::new(key.expose()).finish_into(parts, &mut tag);
+    scrub_after_hash(|| Hmac256::new(key.expose()).finish_into(parts.iter().copied(), &mut tag));
     tag
 }
 
 /// `HMAC-SHA-256(key, part 1 | part 2 | …)` as a key, built in its box.
 pub fn derive_key(key: &Key, parts: &[&[u8]]) -> Key {
-    Key::build(|bytes| Hmac256::new(key.expose()).finish_into(parts, bytes))
+    Key::build(|bytes| {
+        scrub_after_hash(|| Hmac256::new(key.expose()).finish_into(parts.iter().copied(), bytes));
+    })
 }
 
 /// Whether two tags are the same, in time that depends on their lengths only.
@@ -91,8 +94,9 @@ macro_rules! hash_and_hmac {
 
         impl Drop for $hash {
             fn drop(&mut self) {
-                self.state.zeroize();
-                self.block.zeroize();
+                self.state = [0; 8];
+                self.block = [0; $block];
+                optimization_barrier(self);
             }
         }
 
@@ -100,8 +104,8 @@ macro_rules! hash_and_hmac {
 
         #[doc = concat!("HMAC over [`", stringify!($hash), "`]: the two states after the padded key.")]
         pub(crate) struct $hmac {
-            inner: [$word; 8],
-            outer: [$word; 8],
+            pub(crate) inner: [$word; 8],
+            pub(crate) outer: [$word; 8],
         }
 
         impl $hmac {
@@ -125,7 +129,11 @@ macro_rules! hash_and_hmac {
                 states
             }
 
-            pub(crate) fn finish_into(&self, parts: &[&[u8]], tag: &mut [u8; $digest]) {
+            pub(crate) fn finish_into<'a>(
+                &self,
+                parts: impl IntoIterator<Item = &'a [u8]>,
+                tag: &mut [u8; $digest],
+            ) {
                 let mut inner = $hash::new();
                 inner.state = self.inner;
                 inner.length = $block;
@@ -143,8 +151,9 @@ macro_rules! hash_and_hmac {
 
         impl Drop for $hmac {
             fn drop(&mut self) {
-                self.inner.zeroize();
-                self.outer.zeroize();
+                self.inner = [0; 8];
+                self.outer = [0; 8];
+                optimization_barrier(self);
             }
         }
 
@@ -169,3 +178,46 @@ hash_and_hmac!(
         0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
     ]
 );
+
+#[cfg(test)]
+mod tests {
+    use ring::{digest, hmac};
+
+    use super::*;
+
+    /// Every length around the borders of blocks and padding, given in one part and in three.
+    #[test]
+    fn hmac_is_the_librarys_hmac() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(300).collect();
+        for (key, message) in (0..300).flat_map(|length| [(length, 40), (32, length)]) {
+            let (key, message) = (&bytes[..key], &bytes[..message]);
+            let (first, rest) = message.split_at(message.len() / 3);
+            let (second, third) = rest.split_at(rest.len() / 2);
+            for parts in [vec![message], vec![first, second, third]] {
+                let mut tag = [0; 32];
+                Hmac256::new(key).finish_into(parts.iter().copied(), &mut tag);
+                let theirs = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+                assert_eq!(tag, theirs.as_ref(), "{} {}", key.len(), message.len());
+                let mut tag = [0; 64];
+                Hmac512::new(key).finish_into(parts, &mut tag);
+                let theirs = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key), message);
+                assert_eq!(tag, theirs.as_ref(), "{} {}", key.len(), message.len());
+            }
+            let theirs = digest::digest(&digest::SHA256, message);
+            assert_eq!(crate::hash::sha256(&[first, second, third]), theirs.as_ref());
+        }
+    }
+
+    #[test]
+    fn a_tag_verifies_only_whole_and_unchanged() {
+        let tag = hmac_sha256(&Key::build(|key| key.fill(1)), &[b"part", b"s"]);
+        assert_eq!(tag, hmac_sha256(&Key::build(|key| key.fill(1)), &[b"par", b"ts"]));
+        assert!(verify(&tag, &tag));
+        assert!(!verify(&tag[..31], &tag) && !verify(&tag, &[]));
+        for bit in 0..256 {
+            let mut other = tag;
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(!verify(&other, &tag));
+        }
+    }
+}

@@ -5,13 +5,19 @@ use strongroom_model::{NoRandomness, Rng};
 
 /// Randomness from the operating system for every call; nothing is kept between calls, so a copied
 /// machine does not repeat it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SystemRng(SystemRandom);
 
 impl SystemRng {
     /// The operating system's generator.
     pub fn new() -> Self {
-        Self::default()
+        Self(SystemRandom::new())
+    }
+}
+
+impl Default for SystemRng {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -96,6 +96,10 @@ actions! {
     ReadAudit = 47, "read_audit";
     /// End the contract.
     Terminate = 48, "terminate";
+    /// Make, list, suspend tenants: the provider's operators.
+    ManageTenants = 64, "manage_tenants";
+    /// Run the server: lock it, start batches, see how it is: the provider's operators.
+    Operate = 65, "operate";
 }
 
 impl Action {

@@ -1,6 +1,8 @@
 //! Collections: typed sets of records, and the fields that a record of them has.
 
-use crate::{CollectionId, CollectionName, DpvTerm, FieldName, Label, Malformed, Purpose};
+use crate::{
+    CollectionId, CollectionName, DpvTerm, FieldName, Label, Malformed, Purpose, SubjectId,
+};
 
 /// A collection's number within its tenant; part of row keys and contexts, never reused.
 #[derive(
@@ -55,6 +57,53 @@ pub struct Collection {
     pub fields: Vec<Field>,
     /// The leaf of the tenant's `data` tree that holds its key.
     #[n(6)]
+    pub slot: u64,
+    /// Whom its records are about, where a creation does not say.
+    #[n(7)]
+    pub subject: SubjectRule,
+    /// The subject that its records about nobody share, once there is one.
+    #[n(8)]
+    pub filler: Option<Filler>,
+    /// Whether it has been erased: its key is dead or about to die.
+    #[n(9)]
+    pub erased: bool,
+}
+
+/// Whom the records of a collection are about, where a creation does not say.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Default,
+    minicbor::Encode,
+    minicbor::Decode,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectRule {
+    /// Each record is about a person of its own.
+    #[default]
+    #[n(0)]
+    Own,
+    /// The person whom the record in this field of type `reference` is about.
+    #[n(1)]
+    Through(#[n(0)] FieldName),
+    /// Nobody.
+    #[n(2)]
+    Nobody,
+}
+
+/// The subject that records about nobody share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Filler {
+    /// The subject.
+    #[n(0)]
+    pub subject: SubjectId,
+    /// The leaf that holds its seed.
+    #[n(1)]
     pub slot: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Erasures: asked for, under way, done.
 
 use crate::{
-    CollectionName, CollectionNumber, ErasureId, Label, Principal, ReceiptId, RecordId, SubjectId,
+    CollectionId, CollectionName, CollectionNumber, ErasureId, Label, Principal, ReceiptId, RecordId, SubjectId,
     TenantId, Timestamp,
 };
 
@@ -16,7 +16,7 @@ pub enum ErasureTarget {
     Subject(#[n(0)] SubjectId),
     /// A collection, with all its records.
     #[n(2)]
-    Collection(#[n(0)] CollectionNumber, #[n(1)] CollectionName),
+    Collection(#[n(0)] CollectionNumber, #[n(1)] CollectionName, #[n(2)] CollectionId),
     /// All data of the tenant; its account information has its own erasure.
     #[n(3)]
     Tenant(#[n(0)] TenantId),
@@ -120,6 +120,9 @@ pub struct Erasure {
     /// Its receipt.
     #[n(9)]
     pub receipt: Option<ReceiptId>,
+    /// How many index pages got new keys because they held entries of the target.
+    #[n(10)]
+    pub index_pages: u32,
 }
 
 /// A record that an erasure leaves, and why.

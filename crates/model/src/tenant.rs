@@ -17,9 +17,6 @@ pub struct Tenant {
     /// When it came to be.
     #[n(3)]
     pub created_at: Timestamp,
-    /// The number that the next collection gets.
-    #[n(4)]
-    pub next_collection: u32,
 }
 
 /// Where a tenant stands: invited → active ⇄ suspended → terminating ⇄ active → frozen → erased.

@@ -92,7 +92,8 @@ impl Batch {
         self
     }
 
-    /// Removes a row; one that does not exist stays so.
+    /// Removes a row; one that does not exist stays so. A row that comes again may begin with any
+    /// version, so that rows whose versions are facts have keys that are not used again.
     pub fn delete(&mut self, key: RowKey) -> &mut Self {
         self.deletes.push(key);
         self
@@ -110,6 +111,21 @@ impl Batch {
             && self.puts.is_empty()
             && self.deletes.is_empty()
             && self.lines.is_empty()
+    }
+
+    /// Whether the store is the same after it.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.puts.is_empty() && self.deletes.is_empty() && self.lines.is_empty()
+    }
+
+    /// The rows that it writes or removes, with the versions that they will have.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (RowKey, Option<u64>)> {
+        let puts = self.puts.iter().map(|put| (put.key.clone(), Some(put.version)));
+        puts.chain(self.deletes.iter().map(|key| (key.clone(), None)))
+    }
+
+    fn changed_keys(&self) -> impl Iterator<Item = &RowKey> {
+        self.puts.iter().map(|put| &put.key).chain(&self.deletes)
     }
 
     /// Bytes of keys and values, for the bounds of a batch and of a group of batches.
@@ -130,9 +146,9 @@ impl Batch {
         refuse_if(self.size() > BATCH_BYTES_MAX, "the batch has too many bytes")?;
         refuse_if(self.lines.len() > BATCH_LINES_MAX, "the batch has too many lines")?;
         check_keys(self.expects.iter().map(Expect::key))?;
-        check_keys(self.puts.iter().map(|put| &put.key).chain(&self.deletes))?;
+        check_keys(self.changed_keys())?;
         let mut changed = HashSet::with_capacity(self.puts.len() + self.deletes.len());
-        for key in self.puts.iter().map(|put| &put.key).chain(&self.deletes) {
+        for key in self.changed_keys() {
             refuse_if(!changed.insert(key), "the batch changes a row twice")?;
         }
         for put in &self.puts {

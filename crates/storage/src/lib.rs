@@ -4,7 +4,7 @@
 //! This crate knows rows, their versions, their order on disk, what is durable and in which order
 //! commits and reads happened; `keyspace` names every kind of row. It does *not* know keys or
 //! ciphers (it sees sealed bytes only), what a row or a line says, who is allowed, or what time it
-//! is. Nothing outside of `redb` may assume that engine.
+//! is. Nothing outside of `redb_store` may assume that engine.
 
 pub mod keyspace;
 
@@ -15,7 +15,7 @@ mod fatal;
 mod journal;
 mod line;
 mod memory;
-mod redb;
+mod redb_store;
 mod row;
 mod store;
 mod url;
@@ -27,7 +27,7 @@ pub use batch::{
 pub use error::{OpenError, StoreError};
 pub use line::{Line, LinePlace, LinePlaced, LinePosition, LineRange};
 pub use memory::MemoryStore;
-pub use redb::RedbStore;
+pub use redb_store::RedbStore;
 pub use row::{KeyRange, Row, RowKey};
 pub use store::{Committed, Description, KEYS_MAX, PAGE_MAX, Store};
 pub use url::{StoreUrl, create, open};

@@ -76,14 +76,13 @@ impl LinePosition {
 
     /// The position with these bytes.
     pub fn from_bytes(bytes: [u8; 20]) -> Self {
-        let [a, b, c, d, e, f, g, h, s0, s1, s2, s3, o0, o1, o2, o3, i0, i1, i2, i3] = bytes;
+        let part = |at: usize| {
+            let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+            u32::from_be_bytes(bytes.copied().unwrap_or_default())
+        };
         Self {
-            commits: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            appends: AppendPosition {
-                segment: u32::from_be_bytes([s0, s1, s2, s3]),
-                offset: u32::from_be_bytes([o0, o1, o2, o3]),
-                index: u32::from_be_bytes([i0, i1, i2, i3]),
-            },
+            commits: u64::from(part(0)) << 32 | u64::from(part(4)),
+            appends: AppendPosition { segment: part(8), offset: part(12), index: part(16) },
         }
     }
 }

@@ -68,6 +68,13 @@ impl KeyRange {
         Self { start: next.max(whole.start), ..whole }
     }
 
+    /// What is left of an ascending range after `key`: the next page of a scan.
+    pub fn continued(self, key: &RowKey) -> Self {
+        let mut next = key.as_bytes().to_vec();
+        next.push(0);
+        Self { start: next.max(self.start), ..self }
+    }
+
     /// The keys that begin with `prefix` and come before `key`, read backwards: the next page of a
     /// descending scan.
     pub fn before(key: &RowKey, prefix: &[u8]) -> Self {

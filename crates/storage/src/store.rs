@@ -30,11 +30,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Refused`] above [`PAGE_MAX`]; otherwise as [`Store::get_many`].
-    async fn scan(
-        &self,
-        range: &KeyRange,
-        limit: usize,
-    ) -> Result<Vec<(RowKey, Row)>, StoreError>;
+    async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError>;
 
     /// Makes a batch durable: all of it, its lines included, or nothing. The lines of a batch that
     /// fails take no number.
@@ -85,7 +81,6 @@ pub struct Description {
 /// Proof that something is durable, with the places of its lines. Only a store makes it, and it is
 /// used up by value.
 #[derive(Debug)]
-#[must_use = "it is the proof that later steps ask for"]
 pub struct Committed {
     places: Vec<LinePlaced>,
 }

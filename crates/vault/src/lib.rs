@@ -1,1 +1,100 @@
-//! placeholder
+//! The domain: tenants, users, subjects, collections, records and their erasure.
+//!
+//! This is the only room in which keys, policy and data meet; every use case is one file, read top
+//! to bottom: what is wanted, what is known, the decision, the record, the effect. It does *not*
+//! know HTTP, JSON on the wire, configuration, or which engine keeps its rows.
+
+pub mod api_keys;
+pub mod audit;
+pub mod classes;
+pub mod collections;
+pub mod erasures;
+pub mod invitations;
+pub mod records;
+pub mod sessions;
+pub mod subjects;
+pub mod system;
+pub mod tenants;
+pub mod users;
+
+mod admission;
+mod caller;
+mod decision;
+mod error;
+mod idempotency;
+mod index;
+mod jobs;
+mod keyspace;
+mod listing;
+mod machine;
+mod rows;
+mod snapshot;
+mod token;
+mod trail;
+
+use std::sync::Arc;
+
+use strongroom_keyring::Keyring;
+use strongroom_model::{Clock, Rng, Timestamp};
+use strongroom_storage::{LinePlaced, Store};
+
+pub use caller::{About, Credential, TenantCtx};
+pub use error::{Flaw, VaultError};
+pub use idempotency::Idempotency;
+pub use listing::{Expected, Listed, Page};
+pub use machine::SystemClock;
+pub use snapshot::Versioned;
+/// Why the policy refused, as the API tells the caller.
+pub use strongroom_access_policy as policy;
+pub use token::{Secret, Token, TokenKind};
+
+/// What a use case found or made, and where its audit lines stand.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// What was found or made.
+    pub value: T,
+    /// The log's promise: node, number and tag of each line.
+    pub lines: Vec<LinePlaced>,
+}
+
+/// The vault: what the use cases share.
+pub struct Vault {
+    store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    time: machine::HighWaterMark,
+    admission: admission::Admission,
+    decoded: rows::Decoded,
+    creations: records::Creations,
+    erasing: tokio::sync::Mutex<()>,
+    erase_soon: tokio::sync::Notify,
+}
+
+impl Vault {
+    /// A vault over a store and the keyring of the same installation.
+    pub fn new(
+        store: Arc<dyn Store>,
+        keyring: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            time: machine::HighWaterMark::new(&*clock),
+            admission: admission::Admission::new(clock.clone()),
+            decoded: rows::Decoded::default(),
+            creations: records::Creations::default(),
+            erasing: tokio::sync::Mutex::new(()),
+            erase_soon: tokio::sync::Notify::new(),
+            store,
+            keyring,
+            clock,
+            rng,
+        }
+    }
+
+    /// The present moment: the wall clock, which never goes back here (`access.md`, Time).
+    pub fn now(&self) -> Timestamp {
+        self.time.now(&*self.clock)
+    }
+}

@@ -1,0 +1,78 @@
+//! API keys as JSON.
+
+use serde::{Deserialize, Serialize};
+use strongroom_model::{ClassName, KeyId, KeyLabel, Timestamp};
+use strongroom_vault::api_keys;
+use utoipa::ToSchema;
+
+use crate::extract::{FromBody, Sent};
+use crate::wire::Shown;
+
+/// An API key that is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewApiKey {
+    /// What it is called in lists.
+    #[schema(example = "web_backend")]
+    label: KeyLabel,
+    /// The permission classes it is to have, by name; none wider than the caller's.
+    #[schema(example = json!(["clerk"]))]
+    classes: Vec<ClassName>,
+    /// When it ends: at most a year from now.
+    expires_at: Timestamp,
+}
+
+impl FromBody for NewApiKey {}
+
+impl From<Sent<NewApiKey>> for api_keys::CreateApiKey {
+    fn from(sent: Sent<NewApiKey>) -> Self {
+        let NewApiKey { label, classes, expires_at } = sent.value;
+        Self { label, classes, expires_at, idempotency: sent.repeat }
+    }
+}
+
+/// An API key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiKey {
+    #[schema(value_type = String)]
+    id: KeyId,
+    /// What it is called in lists.
+    label: KeyLabel,
+    /// Its permission classes, by name.
+    classes: Vec<ClassName>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it ends.
+    expires_at: Timestamp,
+    /// Whether it has been revoked.
+    revoked: bool,
+}
+
+impl From<&api_keys::ApiKeyView> for ApiKey {
+    fn from(view: &api_keys::ApiKeyView) -> Self {
+        Self {
+            id: view.key.id,
+            label: view.key.label.clone(),
+            classes: view.classes.clone(),
+            created_at: view.key.created_at,
+            expires_at: view.key.expires_at,
+            revoked: view.key.revoked,
+        }
+    }
+}
+
+/// An API key that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedApiKey<'a> {
+    #[serde(flatten)]
+    key: ApiKey,
+    /// Its token. It is shown this once and not kept.
+    #[schema(value_type = String)]
+    token: Shown<'a>,
+}
+
+impl<'a> From<&'a api_keys::CreatedApiKey> for CreatedApiKey<'a> {
+    fn from(created: &'a api_keys::CreatedApiKey) -> Self {
+        Self { key: ApiKey::from(&created.key.value), token: Shown(&created.secret.token) }
+    }
+}

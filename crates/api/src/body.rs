@@ -1,0 +1,175 @@
+//! The bodies of requests: how fast they must come, how long they may be, and where their bytes go.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep};
+use zeroize::Zeroizing;
+
+use crate::Limits;
+use crate::problem::Problem;
+
+/// A body that ends with an error when it comes too slowly: after the grace its bytes must have
+/// come at the least rate, and all of it must have come within the body's time.
+pub(crate) struct Paced {
+    body: Incoming,
+    /// When the client has to have sent more; it begins with the first look at the body, so that
+    /// waiting for our own turn does not count.
+    due: Option<Due>,
+    grace: Duration,
+    rate: u32,
+    time: Duration,
+}
+
+struct Due {
+    begun: Instant,
+    received: usize,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// Why a body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body came too slowly")]
+    Slow,
+    #[error("the body did not come to its end")]
+    Cut,
+}
+
+impl Paced {
+    pub(crate) fn new(body: Incoming, limits: &Limits) -> Self {
+        Self {
+            body,
+            due: None,
+            grace: limits.body_grace,
+            rate: limits.body_rate_min,
+            time: limits.body_time,
+        }
+    }
+
+    /// How long so many bytes may take.
+    fn allowance(&self, received: usize) -> Duration {
+        let received = u64::try_from(received).unwrap_or(u64::MAX);
+        let earned = received.saturating_mul(1000) / u64::from(self.rate.max(1));
+        self.grace.saturating_add(Duration::from_millis(earned)).min(self.time)
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let first = this.allowance(0);
+        let due = this.due.get_or_insert_with(|| Due {
+            begun: Instant::now(),
+            received: 0,
+            sleep: Box::pin(tokio::time::sleep(first)),
+        });
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                due.received =
+                    due.received.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+                let (begun, received) = (due.begun, due.received);
+                let until = begun + this.allowance(received);
+                if let Some(due) = &mut this.due {
+                    due.sleep.as_mut().reset(until);
+                }
+                if until <= Instant::now() {
+                    return Poll::Ready(Some(Err(BodyError::Slow)));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Cut))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => match due.sleep.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Slow))),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The whole body, in memory that is wiped afterwards. The buffers of the HTTP library and of the
+/// system, through which the bytes came, are not ours to wipe.
+///
+/// # Errors
+/// 413 for a body above `most`, 408 for one that comes too slowly, 400 for one that breaks off.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    most: usize,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let declared = declared_length(headers);
+    if declared.is_some_and(|length| length > most) {
+        discard(body, most).await;
+        return Err(Problem::body_too_large(most));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(0).min(FIRST_CAPACITY)));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(failed)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if data.len() > most.saturating_sub(bytes.len()) {
+            discard(body, most).await;
+            return Err(Problem::body_too_large(most));
+        }
+        append(&mut bytes, data);
+    }
+    Ok(bytes)
+}
+
+/// What is allotted to a body before any of it has come.
+const FIRST_CAPACITY: usize = 64 * 1024;
+
+/// Appends without leaving an unwiped copy behind, as a growing vector would.
+pub(crate) fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let needed = bytes.len().saturating_add(data.len());
+    if needed > bytes.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(bytes.capacity() * 2)));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(data);
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads on for a while, so that a client that is still sending can see the answer before the
+/// connection closes.
+async fn discard(mut body: Body, most: usize) {
+    let mut left = most;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+fn failed(error: axum::Error) -> Problem {
+    match error.into_inner().downcast_ref::<BodyError>() {
+        Some(BodyError::Slow) => Problem::body_too_slow(),
+        Some(BodyError::Cut) | None => Problem::body_incomplete(),
+    }
+}

@@ -1,0 +1,184 @@
+//! What every request goes through before and after its handler: an id, a turn, a task of its own,
+//! headers, and one line in the log.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::body::Incoming;
+use strongroom_model::{RequestId, Rng, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use crate::Limits;
+use crate::body::Paced;
+use crate::problem::Problem;
+
+/// The header that names the request in every answer.
+pub(crate) const REQUEST_HEADER: HeaderName = HeaderName::from_static("strongroom-request");
+
+/// Headers that every answer has: nothing is kept, guessed at, framed, followed or indexed.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+];
+
+/// What is noted of a request on its way, for its log line and its answer.
+pub(crate) struct Notes {
+    /// The request's id.
+    pub(crate) id: RequestId,
+    /// From where it comes.
+    pub(crate) address: IpAddr,
+    /// The path and query as they came; not for the log.
+    pub(crate) uri: Uri,
+    /// The route's template; never the path, which has ids in it.
+    pub(crate) route: OnceLock<MatchedPath>,
+    /// What kind of principal sent it, once that is known.
+    pub(crate) principal: OnceLock<&'static str>,
+}
+
+/// The way in and out.
+pub(crate) struct Door {
+    router: Router,
+    rng: Arc<dyn Rng>,
+    turns: Arc<Semaphore>,
+    limits: Arc<Limits>,
+}
+
+impl Door {
+    pub(crate) fn new(
+        router: Router,
+        rng: Arc<dyn Rng>,
+        turns: Arc<Semaphore>,
+        limits: Arc<Limits>,
+    ) -> Self {
+        let router = router.layer(axum::middleware::from_fn(note_route));
+        Self { router, rng, turns, limits }
+    }
+
+    /// Answers a request, whatever happens.
+    pub(crate) async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response {
+        let begun = Instant::now();
+        let method = request.method().clone();
+        let id = match RequestId::new(Timestamp::default(), &*self.rng) {
+            Ok(id) => id,
+            Err(error) => {
+                let id = RequestId::from_bytes([0; 16]);
+                return finish(Problem::internal(&error).render(id), id);
+            }
+        };
+        let notes = Arc::new(Notes {
+            id,
+            uri: request.uri().clone(),
+            address: peer.ip().to_canonical(),
+            route: OnceLock::new(),
+            principal: OnceLock::new(),
+        });
+        let answer = self.work(request, notes.clone()).await;
+        let (answer, problem) = settle(answer, id);
+        log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
+        finish(answer, id)
+    }
+
+    /// Has the request worked on in a task of its own: a use case that has begun is finished even
+    /// if its caller hangs up, and a panic ends the task only.
+    async fn work(&self, request: hyper::Request<Incoming>, notes: Arc<Notes>) -> Response {
+        let Ok(turn) = self.turns.clone().acquire_owned().await else {
+            return Problem::stopping().into();
+        };
+        let mut request = request.map(|body| Body::new(Paced::new(body, &self.limits)));
+        request.extensions_mut().insert(notes);
+        let router = self.router.clone();
+        let work = tokio::spawn(async move {
+            let answer = router.oneshot(request).await;
+            drop(turn);
+            answer
+        });
+        match work.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(never)) => match never {},
+            // The payload of a panic may hold a value, and the error repeats it: it is not used.
+            Err(_) => Problem::panicked().into(),
+        }
+    }
+}
+
+/// Notes the template of the route that the request matched.
+async fn note_route(request: Request, next: Next) -> Response {
+    let noted = request.extensions().get::<Arc<Notes>>().zip(request.extensions().get::<MatchedPath>());
+    if let Some((notes, path)) = noted {
+        // It is set once: a request matches one route.
+        let _ = notes.route.set(path.clone());
+    }
+    next.run(request).await
+}
+
+/// Renders the problem that an answer carries, if it does.
+fn settle(mut answer: Response, id: RequestId) -> (Response, Option<Problem>) {
+    let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return (answer, None) };
+    (problem.render(id), Some(problem))
+}
+
+fn finish(mut answer: Response, id: RequestId) -> Response {
+    let headers = answer.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_HEADER, id);
+    }
+    answer
+}
+
+/// One line for each request: no path, query, header or body, for these can hold client data.
+fn log(
+    notes: &Notes,
+    method: &Method,
+    status: StatusCode,
+    took: std::time::Duration,
+    problem: Option<&Problem>,
+) {
+    let route = notes.route.get().map_or("-", MatchedPath::as_str);
+    let principal = notes.principal.get().copied().unwrap_or("-");
+    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (request, status) = (notes.id, status.as_u16());
+    // A method that we do not know is text of the caller's choosing.
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    let method = if known.contains(method) { method.as_str() } else { "-" };
+    match problem.map(|problem| (problem.code(), problem.cause())) {
+        Some((code, Some(cause))) => {
+            tracing::error!(%request, method, route, status, microseconds, principal, code, cause, "request");
+        }
+        Some((code, None)) => {
+            tracing::info!(%request, method, route, status, microseconds, principal, code, "request");
+        }
+        None => {
+            tracing::info!(%request, method, route, status, microseconds, principal, "request");
+        }
+    }
+}

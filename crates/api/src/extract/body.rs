@@ -1,0 +1,75 @@
+//! The body of a request as a typed value, and the key by which the request is recognised again.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use strongroom_vault::Idempotency;
+
+use super::headers::idempotency_key;
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+use crate::{body, json};
+
+/// What can be the body of a request.
+pub(crate) trait FromBody: DeserializeOwned {
+    /// Most bytes that it may have.
+    const BYTES_MAX: usize = BODY_BYTES_MAX;
+}
+
+/// A body that was read.
+pub(crate) struct Body<T>(pub(crate) T);
+
+/// A body that was read, and the key with which it was sent.
+pub(crate) struct Sent<T> {
+    /// The body.
+    pub(crate) value: T,
+    /// The key, bound to the method, the path and the bytes of the body.
+    pub(crate) repeat: Option<Idempotency>,
+}
+
+impl<T> Sent<T> {
+    /// The key, where a route does not go without.
+    ///
+    /// # Errors
+    /// 400 if there is none.
+    pub(crate) fn must_repeat(&self) -> Result<Idempotency, Problem> {
+        self.repeat.clone().ok_or_else(Problem::idempotency_key_required)
+    }
+}
+
+impl<T: FromBody, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Sent::from_request(request, state).await.map(|sent| Self(sent.value))
+    }
+}
+
+impl<T: FromBody, S: Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, stream) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return Err(Problem::not_json());
+        }
+        let key = idempotency_key(&parts.headers)?;
+        let bytes = body::read(&parts.headers, stream, T::BYTES_MAX).await?;
+        let route = format!("{} {}", parts.method, super::query::original_uri(&parts).path());
+        let repeat = key.map(|key| Idempotency::new(key, &route, &bytes));
+        Ok(Self { value: json::parse(&bytes)?, repeat })
+    }
+}
+
+/// Whether the body is declared as JSON: `application/json`, `application/merge-patch+json` or
+/// another type with the suffix, with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}

@@ -1,0 +1,114 @@
+//! Who is calling, by its bearer token, and in which tenant.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, header};
+use strongroom_model::{RequestId, TenantId};
+use strongroom_vault::records::RecordView;
+use strongroom_vault::{About, Credential, TenantCtx, Vault};
+
+use super::headers;
+use super::path::parameter;
+use crate::door::Notes;
+use crate::problem::Problem;
+
+/// Most bytes of a token; ours are shorter.
+const TOKEN_LENGTH_MAX: usize = 256;
+
+/// Somebody with a credential that is in force.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    /// The vault.
+    pub(crate) vault: Arc<Vault>,
+    /// What authentication made.
+    pub(crate) ctx: TenantCtx,
+}
+
+/// A caller of the tenant that the path names, or of the provider where it names none.
+pub(crate) struct TenantCaller(pub(crate) Caller);
+
+impl Caller {
+    /// Turns the bearer token into a caller. The credential comes first: whoever has none learns
+    /// nothing else.
+    ///
+    /// # Errors
+    /// 401 for whatever is no credential in force; 400 for a purpose or reason that cannot be read.
+    pub(crate) async fn sign_in(
+        vault: &Arc<Vault>,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Self, Problem> {
+        let token = bearer_token(headers)?;
+        let (purpose, reason) = (headers::purpose(headers), headers::reason(headers));
+        let notes = extensions.get::<Arc<Notes>>();
+        let about = About {
+            request: notes.map_or(RequestId::from_bytes([0; 16]), |notes| notes.id),
+            address: notes.map(|notes| notes.address),
+            purpose: purpose.as_ref().ok().cloned().flatten(),
+        };
+        let ctx = vault.sign_in(token, about).await?;
+        if let Some(notes) = notes {
+            // It is set once: a request has one caller.
+            let _ = notes.principal.set(kind(&ctx));
+        }
+        purpose?;
+        reason?;
+        Ok(Self { vault: vault.clone(), ctx })
+    }
+
+    /// Where a record of the caller's tenant can be found.
+    pub(crate) fn location(&self, record: &RecordView) -> String {
+        let RecordView { id, collection, .. } = record;
+        format!("/v1/tenants/{}/collections/{collection}/records/{id}", self.ctx.tenant())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    /// The gate has signed the caller in (`gates.rs`).
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.remove::<Self>().ok_or_else(Problem::unauthenticated)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TenantCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let named = parameter(parts, state, "tenant").await?;
+        // The provider has its own paths; under those of a tenant it is one that does not exist.
+        let fits = match named {
+            Some(TenantId::PROVIDER) => false,
+            Some(tenant) => tenant == caller.ctx.tenant(),
+            None => caller.ctx.is_provider(),
+        };
+        if fits { Ok(Self(caller)) } else { Err(Problem::not_found()) }
+    }
+}
+
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Problem::unauthenticated());
+    };
+    let text = value.to_str().map_err(|_| Problem::unauthenticated())?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(Problem::unauthenticated)?;
+    if scheme.eq_ignore_ascii_case("bearer") && token.len() <= TOKEN_LENGTH_MAX {
+        Ok(token)
+    } else {
+        Err(Problem::unauthenticated())
+    }
+}
+
+/// What kind of principal it is, for the log.
+fn kind(ctx: &TenantCtx) -> &'static str {
+    match (ctx.credential(), ctx.is_provider()) {
+        (Credential::Session(_), false) => "user",
+        (Credential::Session(_), true) => "operator",
+        (Credential::ApiKey(_), _) => "api-key",
+    }
+}

@@ -1,0 +1,333 @@
+//! The OpenAPI 3.1 document: what the handlers describe, and what holds for all of them.
+
+#[cfg(test)]
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+use strongroom_vault::policy::Gate;
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+
+use crate::extract::{PURPOSE, REASON};
+use crate::gates::{Gates, Rules};
+use crate::permissions::{gate, gate_word};
+use crate::problem::{FlawDocument, MEDIA_TYPE, ProblemDocument};
+
+/// What the API is, for its readers.
+const ABOUT: &str = "Keeps the client data of a SaaS provider: encrypted per client and per person, \
+readable only by those whom the client's own admins allow, and truly gone when it is erased.\n\n\
+Every answer has the header `Strongroom-Request`. Answers that the audit log knows have \
+`Strongroom-Audit`: node, number and tag of each line, `node.n.tag`, with commas between them. \
+Errors are problem documents (RFC 9457); `code` is stable. What does not exist and what the caller \
+may not know about have the same answer. `x-permission` is the action that the caller's permission \
+classes must allow, `signed_in` for routes that any credential opens, `public` for those that need none.";
+
+/// What is known of parameters in paths.
+const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
+    ("tenant", "The tenant's id.", "^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("user", "The user's id.", "^usr_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("key", "The API key's id.", "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("record", "The record's id.", "^rec_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("subject", "The subject's id.", "^sub_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("erasure", "The erasure's id.", "^ers_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("receipt", "The receipt's id.", "^rcp_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("class", "The permission class's name.", "^[a-z][a-z0-9_]{0,62}$"),
+    ("collection", "The collection's name.", "^[a-z][a-z0-9_]{0,62}$"),
+];
+
+/// Methods as the document writes them.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The document of the whole API.
+#[cfg(test)]
+pub(crate) fn document() -> Value {
+    finish(crate::routes::all().split_for_parts().1)
+}
+
+/// Adds to what the handlers describe what holds for all of them.
+pub(crate) fn finish(mut described: OpenApi) -> Value {
+    add_schemas(&mut described);
+    // Texts, numbers, lists and objects can always be a JSON value.
+    let mut document = serde_json::to_value(&described).unwrap_or_default();
+    if let Some(root) = document.as_object_mut() {
+        root.insert("info".to_owned(), info());
+        root.insert("security".to_owned(), json!([{ "bearer": [] }]));
+        root.insert("tags".to_owned(), tags());
+    }
+    if let Some(components) = document.pointer_mut("/components").and_then(Value::as_object_mut) {
+        components.insert("securitySchemes".to_owned(), security_schemes());
+        components.insert("responses".to_owned(), json!({ "Problem": problem_response() }));
+        components.insert("headers".to_owned(), headers());
+        components.insert("parameters".to_owned(), parameters());
+    }
+    for_each_operation(&mut document, finish_operation);
+    document
+}
+
+fn add_schemas(described: &mut OpenApi) {
+    let components = described.components.get_or_insert_default();
+    let mut schemas = Vec::new();
+    ProblemDocument::schemas(&mut schemas);
+    schemas.push((ProblemDocument::name().into_owned(), <ProblemDocument<'_> as utoipa::PartialSchema>::schema()));
+    schemas.push((FlawDocument::name().into_owned(), <FlawDocument as utoipa::PartialSchema>::schema()));
+    components.schemas.extend(schemas);
+}
+
+fn finish_operation(path: &str, method: &str, operation: &mut Map<String, Value>) {
+    let upper = method.to_ascii_uppercase();
+    let demanded = gate(&upper, path);
+    let mut added: Vec<Value> = path_parameters(path).collect();
+    match demanded {
+        Some(Gate::Public(_)) => {
+            operation.insert("security".to_owned(), json!([]));
+        }
+        Some(Gate::SignedIn | Gate::Operator | Gate::Needs(_)) | None => {
+            added.push(json!({ "$ref": "#/components/parameters/Purpose" }));
+            added.push(json!({ "$ref": "#/components/parameters/Reason" }));
+        }
+    }
+    if let Some(demanded) = demanded {
+        operation.insert("x-permission".to_owned(), gate_word(demanded).into());
+    }
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut() {
+        added.append(parameters);
+        *parameters = added;
+    }
+    if operation.get("parameters").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        operation.remove("parameters");
+    }
+    if path.starts_with("/v1/provider/")
+        && let Some(Value::String(id)) = operation.get_mut("operationId")
+    {
+        id.insert_str(0, "provider_");
+    }
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        for response in responses.values_mut().filter_map(Value::as_object_mut) {
+            let headers = response.entry("headers").or_insert_with(|| json!({}));
+            if let Some(headers) = headers.as_object_mut() {
+                let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
+                headers.insert("Strongroom-Request".to_owned(), header("Request"));
+                headers.insert("Strongroom-Audit".to_owned(), header("Audit"));
+            }
+        }
+        let problem = json!({ "$ref": "#/components/responses/Problem" });
+        responses.insert("default".to_owned(), problem);
+    }
+}
+
+fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
+    let named = |name: &'static str| path.contains(&format!("{{{name}}}"));
+    PATH_PARAMETERS.iter().filter(move |(name, _, _)| named(name)).map(|(name, about, pattern)| {
+        json!({
+            "name": name, "in": "path", "required": true, "description": about,
+            "schema": { "type": "string", "pattern": pattern },
+        })
+    })
+}
+
+fn info() -> Value {
+    json!({
+        "title": "Strongroom",
+        "description": ABOUT,
+        "version": env!("CARGO_PKG_VERSION"),
+        "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
+    })
+}
+
+fn tags() -> Value {
+    json!([
+        { "name": "system", "description": "The server: whether it is locked, and what verifies its receipts." },
+        { "name": "invitations", "description": "How users come in." },
+        { "name": "whoami", "description": "Who the caller is." },
+        { "name": "tenants", "description": "The clients of the provider." },
+        { "name": "users", "description": "The people of a tenant, or of the provider, who sign in." },
+        { "name": "sessions", "description": "Signed-in users." },
+        { "name": "api-keys", "description": "Credentials for machines." },
+        { "name": "classes", "description": "Permission classes: what their holders see and may do." },
+        { "name": "collections", "description": "Typed sets of records." },
+        { "name": "records", "description": "Client data, in the view of the caller." },
+        { "name": "subjects", "description": "The people whom records are about." },
+        { "name": "erasures", "description": "What is to be gone, and how far that is." },
+        { "name": "receipts", "description": "Signed proof of what is gone." },
+        { "name": "audit", "description": "Who did what." },
+    ])
+}
+
+fn security_schemes() -> Value {
+    json!({ "bearer": {
+        "type": "http", "scheme": "bearer",
+        "description": "A session's token (`srs_…`) or an API key's (`srk_…`).",
+    }})
+}
+
+fn parameters() -> Value {
+    json!({
+        "Purpose": {
+            "name": PURPOSE, "in": "header", "required": false,
+            "description": "The purpose for which the data is used. If absent: the one purpose that the caller's classes share.",
+            "schema": { "type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$" }, "example": "billing",
+        },
+        "Reason": {
+            "name": REASON, "in": "header", "required": false,
+            "description": "Why, as percent-encoded UTF-8 of at most 512 bytes.",
+            "schema": { "type": "string" }, "example": "Ticket%204711",
+        },
+    })
+}
+
+fn headers() -> Value {
+    json!({
+        "Request": {
+            "description": "The request's id, as the server's log has it.",
+            "schema": { "type": "string", "pattern": "^req_[0-7][0-9a-hjkmnp-tv-z]{25}$" },
+        },
+        "Audit": {
+            "description": "Where the request's lines stand in the audit log: `node.n.tag` each.",
+            "schema": { "type": "string" }, "example": "17.4711.00112233445566778899aabbccddeeff",
+        },
+    })
+}
+
+fn problem_response() -> Value {
+    let example = |status: u16, code: &str, title: &str, detail: &str, retryable: bool| {
+        json!({ "summary": code, "value": {
+            "type": format!("{}{code}", crate::problem::TYPE_BASE), "title": title,
+            "status": status, "detail": detail, "code": code,
+            "request_id": "req_0k3c5vrm9w8e2t1y4q6z7x8b9n", "retryable": retryable,
+        }})
+    };
+    json!({
+        "description": "The request was not carried out.",
+        "headers": { "Strongroom-Request": { "$ref": "#/components/headers/Request" } },
+        "content": { MEDIA_TYPE: {
+            "schema": { "$ref": "#/components/schemas/Problem" },
+            "examples": {
+                "unauthenticated": example(401, "unauthenticated", "A valid credential is needed",
+                    "the header `Authorization: Bearer …` is missing, or its token is unknown, expired or revoked", false),
+                "not_found": example(404, "not_found", "Nothing was found",
+                    "there is nothing here, or nothing that this credential may know of", false),
+                "version_stale": example(412, "version_stale", "Somebody else was first",
+                    "the version in `If-Match` is not the present one", false),
+                "invalid_json": example(400, "invalid_json", "The request cannot be read",
+                    "the body is not JSON: line 1, column 8", false),
+                "locked": example(503, "locked", "Not possible at present",
+                    "the server is locked: somebody has to unlock it", true),
+            },
+        }},
+    })
+}
+
+fn for_each_operation(
+    document: &mut Value,
+    mut change: impl FnMut(&str, &str, &mut Map<String, Value>),
+) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for (path, item) in paths {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
+                change(path, method, operation);
+            }
+        }
+    }
+}
+
+/// What each route demands, and the names of its query's members.
+pub(crate) fn gates_of(document: &Value) -> Gates {
+    let mut gates = Gates::new();
+    for_each_operation(&mut document.clone(), |path, method, operation| {
+        let method = method.to_ascii_uppercase();
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        let queries = parameters
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"))
+            .filter_map(|parameter| parameter.get("name").and_then(Value::as_str).map(str::to_owned))
+            .collect();
+        if let (Some(gate), Ok(method)) = (gate(&method, path), Method::from_bytes(method.as_bytes())) {
+            gates.insert((method, path.to_owned()), Rules { gate, queries });
+        }
+    });
+    gates
+}
+
+/// Every method and path of the document.
+#[cfg(test)]
+pub(crate) fn routes_of(document: &Value) -> BTreeSet<(String, String)> {
+    let mut routes = BTreeSet::new();
+    for_each_operation(&mut document.clone(), |path, method, _| {
+        routes.insert((method.to_ascii_uppercase(), path.to_owned()));
+    });
+    routes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the document is kept, so that a change of the API is seen in review.
+    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+    #[test]
+    fn the_document_is_the_one_that_was_reviewed() {
+        let now = document();
+        if option_env!("STRONGROOM_RENEW").is_some() {
+            std::fs::write(KEPT, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
+        }
+        let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
+        let kept: Value = serde_json::from_str(&kept).unwrap_or_default();
+        assert!(
+            kept == now,
+            "the API has changed: look at the difference and keep it with\n\
+             STRONGROOM_RENEW=1 cargo test --release -p strongroom-api the_document_is_the_one"
+        );
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
+        let mut document = document();
+        let mut ids = BTreeSet::new();
+        for_each_operation(&mut document, |path, method, operation| {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{method} {path}: {id}");
+        });
+        let mut references = Vec::new();
+        collect_references(&document, &mut references);
+        assert!(references.len() > 100);
+        for reference in references {
+            let place = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(place).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_path_is_described_once() {
+        let mut document = document();
+        for_each_operation(&mut document, |path, method, operation| {
+            let described = |name: &str| {
+                let all = operation["parameters"].as_array().unwrap();
+                all.iter().filter(|one| one["name"] == name && one["in"] == "path").count()
+            };
+            for part in path.split('/').filter_map(|part| part.strip_prefix('{')) {
+                let name = part.split('}').next().unwrap();
+                assert_eq!(described(name), 1, "{method} {path}: {name}");
+            }
+        });
+    }
+
+    fn collect_references(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match value {
+                        Value::String(place) if name == "$ref" => into.push(place.clone()),
+                        _ => collect_references(value, into),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect_references(item, into)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Answers: what a use case found or made, as status, headers and bytes.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use strongroom_vault::records::RecordView;
+use strongroom_vault::{Answer, Listed, Versioned};
+use zeroize::Zeroizing;
+
+use crate::extract::{Page, etag};
+use crate::wire::{Shown, WriteJson};
+
+/// The header that carries the log's promise: where the lines of this request stand.
+pub(crate) const AUDIT_HEADER: HeaderName = HeaderName::from_static("strongroom-audit");
+
+/// An answer in the making.
+pub(crate) struct Reply {
+    status: StatusCode,
+    headers: Vec<(HeaderName, String)>,
+    body: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Reply {
+    /// An answer without a body.
+    pub(crate) const fn empty() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None }
+    }
+
+    /// An answer that says this.
+    pub(crate) fn json(value: &impl Serialize) -> Self {
+        Self::raw(Zeroizing::new(to_json(value)))
+    }
+
+    /// An answer of JSON that was written by hand. It is wiped when it has been handed to the HTTP
+    /// library, whose own buffers are not ours to wipe.
+    pub(crate) const fn raw(json: Zeroizing<Vec<u8>>) -> Self {
+        Self { status: StatusCode::OK, headers: Vec::new(), body: Some(json) }
+    }
+
+    /// One thing that was found or made, with its version as ETag and where its lines stand.
+    pub(crate) fn one<T, W: Serialize>(
+        answer: &Answer<Versioned<T>>,
+        show: impl FnOnce(&Versioned<T>) -> W,
+    ) -> Self {
+        Self::json(&show(&answer.value)).version(answer.value.version).lines_of(answer)
+    }
+
+    /// A page of a list.
+    pub(crate) fn list<T, W: Serialize>(
+        answer: &Answer<Listed<T>>,
+        page: &Page,
+        show: impl FnMut(&T) -> W,
+    ) -> Self {
+        let data = answer.value.items.iter().map(show).collect();
+        let next = answer.value.next.as_deref();
+        Self::json(&ListOf { data, next: next.map(str::to_owned) })
+            .next(page, next)
+            .lines_of(answer)
+    }
+
+    /// A page of a list whose items are written by hand.
+    pub(crate) fn list_by_hand<T: WriteJson>(answer: &Answer<Listed<T>>, page: &Page) -> Self {
+        let next = answer.value.next.as_deref();
+        Self::raw(crate::wire::write_list(&answer.value.items, next)).next(page, next).lines_of(answer)
+    }
+
+    /// A record as its caller sees it.
+    pub(crate) fn record<T>(answer: &Answer<T>, record: &RecordView) -> Self {
+        Self::raw(crate::wire::write_one(record)).version(record.version).lines_of(answer)
+    }
+
+    /// Something was made.
+    pub(crate) const fn created(mut self) -> Self {
+        self.status = StatusCode::CREATED;
+        self
+    }
+
+    /// Where what was made can be found.
+    pub(crate) fn location(mut self, location: String) -> Self {
+        self.headers.push((header::LOCATION, location));
+        self
+    }
+
+    /// The version of what is answered.
+    pub(crate) fn version(mut self, version: u64) -> Self {
+        self.headers.push((header::ETAG, etag(version)));
+        self
+    }
+
+    /// Where the lines of this request stand in the audit log.
+    pub(crate) fn lines_of<T>(mut self, answer: &Answer<T>) -> Self {
+        let promises: Vec<String> = answer
+            .lines
+            .iter()
+            .map(|line| format!("{}.{}.{}", line.node, line.n, hexadecimal(&line.tag)))
+            .collect();
+        if !promises.is_empty() {
+            self.headers.push((AUDIT_HEADER, promises.join(", ")));
+        }
+        self
+    }
+
+    /// Where the next page is.
+    fn next(mut self, page: &Page, cursor: Option<&str>) -> Self {
+        if let Some(cursor) = cursor {
+            self.headers.push((header::LINK, format!("<{}>; rel=\"next\"", page.followed_by(cursor))));
+        }
+        self
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        if let Some(body) = self.body {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *response.body_mut() = Body::from(Bytes::from_owner(body));
+        }
+        response
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ListOf<T> {
+    /// The items of the page.
+    data: Vec<T>,
+    /// The cursor of the next page, or null if this is the last.
+    next: Option<String>,
+}
+
+impl<T> ListOf<T> {
+    /// A list that has one page.
+    pub(crate) fn whole(items: impl IntoIterator<Item = T>) -> Self {
+        Self { data: items.into_iter().collect(), next: None }
+    }
+}
+
+/// What is answered is always text, numbers and lists of them, which can be written.
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A secret that is shown once, with its end.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct SecretShown<'a> {
+    /// The token. It is shown this once and not kept.
+    #[schema(value_type = String)]
+    token: Shown<'a>,
+    /// When it ends.
+    expires_at: strongroom_model::Timestamp,
+}
+
+impl<'a> From<&'a strongroom_vault::Secret> for SecretShown<'a> {
+    fn from(secret: &'a strongroom_vault::Secret) -> Self {
+        Self { token: Shown(&secret.token), expires_at: secret.expires_at }
+    }
+}

@@ -1,0 +1,56 @@
+//! Subjects over HTTP.
+
+mod wire;
+
+use axum::response::IntoResponse;
+use strongroom_vault::subjects;
+use utoipa_axum::routes;
+
+use crate::extract::{Page, PageQuery, RepeatHeader, Sent, SubjectPath, TenantCaller};
+use crate::problem::Problem;
+use crate::reply::{ListOf, Reply};
+use crate::routes::Routes;
+use wire::{NewSubject, Subject, SubjectRecord};
+
+/// Under a tenant.
+pub(crate) fn routes() -> Routes {
+    Routes::default().routes(routes!(create)).routes(routes!(show)).routes(routes!(records))
+}
+
+/// Make a subject before there is a record about them
+#[utoipa::path(post, path = "/subjects", operation_id = "create_subject", tag = "subjects",
+    params(RepeatHeader), request_body = NewSubject,
+    responses((status = 201, description = "It was made.", body = Subject)))]
+async fn create(
+    TenantCaller(caller): TenantCaller,
+    sent: Sent<NewSubject>,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = subjects::create(&caller.vault, &caller.ctx, sent.into()).await?;
+    Ok(Reply::one(&answer, |made| Subject::from(&made.value)).created())
+}
+
+/// Show a subject
+#[utoipa::path(get, path = "/subjects/{subject}", operation_id = "show_subject",
+    tag = "subjects",
+    responses((status = 200, description = "It was found.", body = Subject)))]
+async fn show(
+    TenantCaller(caller): TenantCaller,
+    SubjectPath(subject): SubjectPath,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = subjects::show(&caller.vault, &caller.ctx, subject).await?;
+    Ok(Reply::one(&answer, |found| Subject::from(&found.value)))
+}
+
+/// List where the records of a subject are
+#[utoipa::path(get, path = "/subjects/{subject}/records", operation_id = "list_subject_records",
+    tag = "subjects", params(PageQuery),
+    responses((status = 200, description = "A page of them.", body = ListOf<SubjectRecord>)))]
+async fn records(
+    TenantCaller(caller): TenantCaller,
+    SubjectPath(subject): SubjectPath,
+    page: Page,
+) -> Result<impl IntoResponse, Problem> {
+    let wanted = page.wanted.clone();
+    let answer = subjects::records(&caller.vault, &caller.ctx, subject, wanted).await?;
+    Ok(Reply::list(&answer, &page, SubjectRecord::from))
+}

@@ -1,0 +1,82 @@
+//! Tenants as JSON.
+
+use serde::{Deserialize, Serialize};
+use strongroom_model::{Email, Label, TenantId, TenantState, Timestamp};
+use strongroom_vault::tenants;
+use utoipa::ToSchema;
+
+use crate::extract::{FromBody, Sent};
+use crate::reply::SecretShown;
+
+/// A tenant that is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewTenant {
+    /// Its name.
+    #[schema(example = "Sample Ltd")]
+    name: Label,
+    /// Who is to be its first owner.
+    #[serde(deserialize_with = "crate::json::strict")]
+    owner: NewOwner,
+}
+
+/// The person who is to be a tenant's first owner.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewOwner {
+    /// Their name.
+    #[schema(example = "Olive Owner")]
+    name: Label,
+    /// Their e-mail address.
+    #[serde(default)]
+    email: Option<Email>,
+}
+
+impl FromBody for NewTenant {}
+
+impl From<Sent<NewTenant>> for tenants::CreateTenant {
+    fn from(sent: Sent<NewTenant>) -> Self {
+        let NewTenant { name, owner } = sent.value;
+        let owner = tenants::Owner { name: owner.name, email: owner.email };
+        Self { name, owner, idempotency: sent.repeat }
+    }
+}
+
+/// A tenant.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Tenant {
+    #[schema(value_type = String)]
+    id: TenantId,
+    /// Its name.
+    name: Label,
+    /// Where it stands.
+    state: TenantState,
+    /// When it was made.
+    created_at: Timestamp,
+}
+
+impl From<&strongroom_model::Tenant> for Tenant {
+    fn from(tenant: &strongroom_model::Tenant) -> Self {
+        Self {
+            id: tenant.id,
+            name: tenant.name.clone(),
+            state: tenant.state,
+            created_at: tenant.created_at,
+        }
+    }
+}
+
+/// A tenant that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedTenant<'a> {
+    #[serde(flatten)]
+    tenant: Tenant,
+    /// The invitation of its first owner.
+    invitation: SecretShown<'a>,
+}
+
+impl<'a> From<&'a tenants::CreatedTenant> for CreatedTenant<'a> {
+    fn from(created: &'a tenants::CreatedTenant) -> Self {
+        Self { tenant: Tenant::from(&created.tenant.value), invitation: (&created.invitation).into() }
+    }
+}

@@ -1,0 +1,94 @@
+//! Users over HTTP.
+
+mod wire;
+
+use axum::response::IntoResponse;
+use strongroom_vault::users;
+use utoipa_axum::routes;
+
+use crate::extract::{
+    Body, IfMatch, IfMatchHeader, Page, PageQuery, RepeatHeader, Sent, TenantCaller, UserPath,
+};
+use crate::problem::Problem;
+use crate::reply::{ListOf, Reply, SecretShown};
+use crate::routes::Routes;
+use wire::{InvitedUser, NewUser, User, UserPatch};
+
+/// Under a tenant.
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .routes(routes!(invite, list))
+        .routes(routes!(show, change))
+        .routes(routes!(invite_again))
+}
+
+/// Invite a user
+///
+/// The answer has a one-time invitation for the user.
+#[utoipa::path(post, path = "/users", operation_id = "create_user", tag = "users",
+    params(RepeatHeader), request_body = NewUser,
+    responses((status = 201, description = "They were invited.", body = InvitedUser)))]
+async fn invite(
+    TenantCaller(caller): TenantCaller,
+    sent: Sent<NewUser>,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = users::invite(&caller.vault, &caller.ctx, sent.into()).await?;
+    Ok(Reply::json(&InvitedUser::from(&answer.value))
+        .created()
+        .version(answer.value.user.version)
+        .lines_of(&answer))
+}
+
+/// List users
+#[utoipa::path(get, path = "/users", operation_id = "list_users", tag = "users",
+    params(PageQuery),
+    responses((status = 200, description = "A page of them.", body = ListOf<User>)))]
+async fn list(
+    TenantCaller(caller): TenantCaller,
+    page: Page,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = users::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
+    Ok(Reply::list(&answer, &page, |found| User::from(&found.value)))
+}
+
+/// Show a user
+#[utoipa::path(get, path = "/users/{user}", operation_id = "show_user", tag = "users",
+    responses((status = 200, description = "They were found.", body = User)))]
+async fn show(
+    TenantCaller(caller): TenantCaller,
+    UserPath(user): UserPath,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = users::show(&caller.vault, &caller.ctx, user).await?;
+    Ok(Reply::one(&answer, |found| User::from(&found.value)))
+}
+
+/// Change a user
+///
+/// What takes rights away is answered when no request that was let in before can use them.
+#[utoipa::path(patch, path = "/users/{user}", operation_id = "change_user", tag = "users",
+    params(IfMatchHeader), request_body = UserPatch,
+    responses((status = 200, description = "They were changed.", body = User)))]
+async fn change(
+    TenantCaller(caller): TenantCaller,
+    UserPath(user): UserPath,
+    IfMatch(expected): IfMatch,
+    Body(patch): Body<UserPatch>,
+) -> Result<impl IntoResponse, Problem> {
+    let wanted = patch.of(user, expected);
+    let answer = users::change(&caller.vault, &caller.ctx, wanted).await?;
+    Ok(Reply::one(&answer, |found| User::from(&found.value)))
+}
+
+/// Invite a user again
+///
+/// For one who has lost their session, or never came.
+#[utoipa::path(post, path = "/users/{user}/invitation", operation_id = "invite_user_again",
+    tag = "users",
+    responses((status = 201, description = "They were invited.", body = SecretShown)))]
+async fn invite_again(
+    TenantCaller(caller): TenantCaller,
+    UserPath(user): UserPath,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = users::invite_again(&caller.vault, &caller.ctx, user).await?;
+    Ok(Reply::json(&SecretShown::from(&answer.value)).created().lines_of(&answer))
+}

@@ -1,0 +1,113 @@
+//! Users as JSON.
+
+use serde::{Deserialize, Serialize};
+use strongroom_model::{ClassName, Email, ExternalId, Label, Timestamp, UserId, UserState};
+use strongroom_vault::{Expected, users};
+use utoipa::ToSchema;
+
+use crate::extract::{FromBody, Sent};
+use crate::reply::SecretShown;
+
+/// A user who is to be invited.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewUser {
+    /// Their name.
+    #[schema(example = "Carl Clerk")]
+    name: Label,
+    /// Their e-mail address, which no other user of the tenant has.
+    #[serde(default)]
+    email: Option<Email>,
+    /// The id that the SaaS product has for them.
+    #[serde(default)]
+    external_id: Option<ExternalId>,
+    /// The permission classes they are to have, by name.
+    #[schema(example = json!(["clerk"]))]
+    classes: Vec<ClassName>,
+}
+
+impl FromBody for NewUser {}
+
+impl From<Sent<NewUser>> for users::InviteUser {
+    fn from(sent: Sent<NewUser>) -> Self {
+        let NewUser { name, email, external_id, classes } = sent.value;
+        Self { name, email, external_id, classes, idempotency: sent.repeat }
+    }
+}
+
+/// What is to change of a user: a merge patch (RFC 7396).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserPatch {
+    /// Their name.
+    #[serde(default, deserialize_with = "crate::json::present")]
+    #[schema(nullable = false)]
+    name: Option<Label>,
+    /// The permission classes they are to have, by name.
+    #[serde(default, deserialize_with = "crate::json::present")]
+    #[schema(nullable = false)]
+    classes: Option<Vec<ClassName>>,
+    /// Where they are to stand: `active`, `suspended` or `removed`.
+    #[serde(default, deserialize_with = "crate::json::present")]
+    #[schema(nullable = false)]
+    state: Option<UserState>,
+}
+
+impl FromBody for UserPatch {}
+
+impl UserPatch {
+    /// As the vault takes it.
+    pub(crate) fn of(self, user: UserId, expected: Expected) -> users::ChangeUser {
+        let Self { name, classes, state } = self;
+        users::ChangeUser { user, expected, name, classes, state }
+    }
+}
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct User {
+    #[schema(value_type = String)]
+    id: UserId,
+    /// Their name.
+    name: Label,
+    /// Their e-mail address.
+    email: Option<Email>,
+    /// The id that the SaaS product has for them.
+    external_id: Option<ExternalId>,
+    /// Their permission classes, by name.
+    classes: Vec<ClassName>,
+    /// Where they stand.
+    state: UserState,
+    /// When they were invited.
+    created_at: Timestamp,
+}
+
+impl From<&users::UserView> for User {
+    fn from(view: &users::UserView) -> Self {
+        let user = view.user.clone();
+        Self {
+            id: user.id,
+            name: user.name,
+            email: user.email,
+            external_id: user.external_id,
+            classes: view.classes.clone(),
+            state: user.state,
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// A user who was invited.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InvitedUser<'a> {
+    #[serde(flatten)]
+    user: User,
+    /// Their invitation.
+    invitation: SecretShown<'a>,
+}
+
+impl<'a> From<&'a users::InvitedUser> for InvitedUser<'a> {
+    fn from(invited: &'a users::InvitedUser) -> Self {
+        Self { user: User::from(&invited.user.value), invitation: (&invited.invitation).into() }
+    }
+}

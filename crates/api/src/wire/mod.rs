@@ -1,0 +1,85 @@
+//! Client data and secrets on their way: the one place of this room where they leave their types.
+//!
+//! Everything here is written by hand into a buffer that is wiped; nothing of it can be formatted,
+//! logged or serialised elsewhere, because the types it comes in cannot.
+
+mod record;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strongroom_model::clear_value::write_json_text;
+use strongroom_model::Plaintext;
+use zeroize::Zeroizing;
+
+/// A token that is shown once.
+pub(crate) struct Shown<'a>(pub(crate) &'a Plaintext<String>);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.0.expose())
+    }
+}
+
+/// A secret that a caller sent.
+pub(crate) struct SentSecret(Plaintext<String>);
+
+impl SentSecret {
+    /// The secret in the clear, to be checked by the vault.
+    pub(crate) fn text(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl<'de> Deserialize<'de> for SentSecret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(Plaintext::new(text)))
+    }
+}
+
+/// What is written by hand.
+pub(crate) trait WriteJson {
+    /// Appends it as JSON.
+    fn write_json(&self, out: &mut Vec<u8>);
+}
+
+/// What a buffer is given at first, so that it seldom has to grow.
+const FIRST_CAPACITY: usize = 8 * 1024;
+
+/// One thing as JSON.
+pub(crate) fn write_one(value: &impl WriteJson) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(FIRST_CAPACITY));
+    value.write_json(&mut out);
+    out
+}
+
+/// A page of a list as JSON. Items are written one by one and moved without leaving copies behind;
+/// only an item longer than the first capacity leaves the parts of it that were outgrown.
+pub(crate) fn write_list<T: WriteJson>(items: &[T], next: Option<&str>) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(FIRST_CAPACITY));
+    let mut item_out = Zeroizing::new(Vec::with_capacity(FIRST_CAPACITY));
+    out.extend_from_slice(b"{\"data\":[");
+    for (place, item) in items.iter().enumerate() {
+        item_out.clear();
+        if place > 0 {
+            item_out.push(b',');
+        }
+        item.write_json(&mut item_out);
+        crate::body::append(&mut out, &item_out);
+    }
+    let mut end = b"],\"next\":".to_vec();
+    match next {
+        Some(cursor) => write_json_text(cursor, &mut end),
+        None => end.extend_from_slice(b"null"),
+    }
+    end.push(b'}');
+    crate::body::append(&mut out, &end);
+    out
+}
+
+/// Appends `"name":`, after a comma unless it is the first member.
+pub(crate) fn write_name(name: &str, first: bool, out: &mut Vec<u8>) {
+    if !first {
+        out.push(b',');
+    }
+    write_json_text(name, out);
+    out.push(b':');
+}

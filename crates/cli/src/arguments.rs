@@ -1,0 +1,159 @@
+//! The command line: what may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use strongroom_client::IfMatch;
+
+use crate::commands;
+use crate::screen::Output;
+use crate::server;
+
+/// A vault for the client data of a SaaS provider: server, administration and client.
+///
+/// Data goes to standard output, everything else to standard error. Tokens, passphrases and client
+/// data are never arguments: they come from files or from standard input. Exit codes: 0 done,
+/// 1 failed here, 2 wrong usage, 3 not signed in or not allowed, 4 not found, 5 conflict, 6 server
+/// unreachable or locked, 7 partly done, 8 a check failed.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The server's address [default: http://127.0.0.1:7800]
+    #[arg(long, global = true, value_name = "URL", env = "STRONGROOM_SERVER")]
+    pub(crate) server: Option<String>,
+    /// The file with the token
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The tenant, `ten_…`, or `provider` [default: the token's own]
+    #[arg(long, global = true, value_name = "TENANT", env = "STRONGROOM_TENANT")]
+    pub(crate) tenant: Option<String>,
+    /// The purpose for which data is used
+    #[arg(long, global = true, value_name = "PURPOSE", env = "STRONGROOM_PURPOSE")]
+    pub(crate) purpose: Option<String>,
+    /// Why this is done; it is kept with the audit line
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// How data is written [default: `table` on a terminal, else `json`]
+    #[arg(long, global = true, value_name = "FORM", env = "STRONGROOM_OUTPUT")]
+    pub(crate) output: Option<Output>,
+    /// The configuration file [default: strongroom.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Speak to another machine without TLS: everybody on the way can read the token and all data
+    #[arg(long, global = true)]
+    pub(crate) readable_on_the_way: bool,
+    /// Also say the request's id and where its audit lines stand
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try it: a server with made-up people that is gone afterwards
+    Demo(server::demo::Demo),
+    /// Make a store and its keys
+    Init(server::init::Init),
+    /// Run the server
+    Serve(server::serve::Serve),
+    /// Load the server's keys
+    Unlock(commands::system::Unlock),
+    /// Drop the server's keys
+    Lock,
+    /// How the server is
+    Status,
+    /// The program's version
+    Version,
+    /// Whose token this is
+    Whoami,
+    /// Trade an invitation for a session
+    Login(commands::sessions::Login),
+    /// End the session
+    Logout,
+    /// The provider's clients
+    #[command(subcommand)]
+    Tenants(commands::tenants::Tenants),
+    /// People who sign in
+    #[command(subcommand)]
+    Users(commands::users::Users),
+    /// Credentials for machines
+    #[command(subcommand)]
+    ApiKeys(commands::api_keys::ApiKeys),
+    /// Permission classes: who sees what
+    #[command(subcommand)]
+    Classes(commands::classes::Classes),
+    /// Typed sets of records
+    #[command(subcommand)]
+    Collections(commands::collections::Collections),
+    /// Entries of collections
+    #[command(subcommand)]
+    Records(commands::records::Records),
+    /// The people whom records are about
+    #[command(subcommand)]
+    Subjects(commands::subjects::Subjects),
+    /// Erase: destroy the keys, so that nothing brings the data back
+    #[command(subcommand)]
+    Erasures(commands::erasures::Erasures),
+    /// Signed statements of what was erased
+    #[command(subcommand)]
+    Receipts(commands::receipts::Receipts),
+    /// Make records of the rows of a CSV or NDJSON file
+    Import(commands::import::Import),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(commands::audit::Audit),
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PageArguments {
+    /// At most so many entries
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<u32>,
+    /// Go on where the last page ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+impl PageArguments {
+    pub(crate) fn page(self) -> strongroom_client::Page {
+        strongroom_client::Page { limit: self.limit, cursor: self.cursor }
+    }
+}
+
+/// The version that a change is made against.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct VersionArguments {
+    /// Only if this is still the present version
+    #[arg(long, value_name = "VERSION")]
+    if_version: Option<u64>,
+    /// Whatever the present version is
+    #[arg(long)]
+    any_version: bool,
+}
+
+impl VersionArguments {
+    pub(crate) fn if_match(&self) -> IfMatch {
+        self.if_version.map_or(IfMatch::Any, IfMatch::Version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

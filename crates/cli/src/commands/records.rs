@@ -1,0 +1,139 @@
+//! `strongroom records`: entries of collections, in the caller's view.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use strongroom_client::{IfMatch, Shown};
+use strongroom_model::{CollectionName, ExternalId, FieldName, RecordId};
+
+use crate::arguments::{PageArguments, VersionArguments};
+use crate::exit::Failure;
+use crate::files;
+use crate::session::Session;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Records {
+    /// Make a record
+    Create {
+        /// The collection
+        collection: CollectionName,
+        /// A JSON file with `fields` and, if wanted, `external_id`; `-` for standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Read one record
+    Read {
+        /// The collection
+        collection: CollectionName,
+        /// The record's id
+        record: RecordId,
+        #[command(flatten)]
+        shown: ShownArguments,
+    },
+    /// List the records of a collection
+    List {
+        /// The collection
+        collection: CollectionName,
+        #[command(flatten)]
+        shown: ShownArguments,
+        #[command(flatten)]
+        page: PageArguments,
+    },
+    /// Change a record
+    Patch {
+        /// The collection
+        collection: CollectionName,
+        /// The record's id
+        record: RecordId,
+        /// A JSON file with `fields`, where `null` removes a value; `-` for standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+        #[command(flatten)]
+        version: VersionArguments,
+    },
+    /// Delete a record: it is hidden at once, its key dies with the next erasure
+    Delete {
+        /// The collection
+        collection: CollectionName,
+        /// The record's id
+        record: RecordId,
+        /// Only if this is still the present version
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u64>,
+    },
+    /// Read the record that has an external id
+    Lookup {
+        /// The collection
+        collection: CollectionName,
+        /// The id that your product has for the record
+        #[arg(long)]
+        external_id: ExternalId,
+    },
+    /// Make a record, or change the one that has its external id
+    Upsert {
+        /// The collection
+        collection: CollectionName,
+        /// A JSON file with `external_id` and `fields`; `-` for standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShownArguments {
+    /// Only these fields, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "FIELDS")]
+    fields: Vec<FieldName>,
+    /// Show these in the clear where your class may reveal them; it is recorded
+    #[arg(long, value_delimiter = ',', value_name = "FIELDS")]
+    reveal: Vec<FieldName>,
+}
+
+impl ShownArguments {
+    fn shown(self) -> Shown {
+        Shown { fields: self.fields, reveal: self.reveal }
+    }
+}
+
+impl Records {
+    pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+        let scoped = session.scoped().await?;
+        match self {
+            Self::Create { collection, file } => {
+                let record = files::client_data(&file)?;
+                session.screen.one(&scoped.create_record(&collection, &record).await?)
+            }
+            Self::Read { collection, record, shown } => {
+                session.screen.one(&scoped.record(&collection, record, &shown.shown()).await?)
+            }
+            Self::List { collection, shown, page } => session.screen.list(
+                &scoped.records(&collection, &shown.shown(), &page.page()).await?,
+                &[
+                    ("ID", "/id"),
+                    ("EXTERNAL ID", "/external_id"),
+                    ("VERSION", "/version"),
+                    ("FIELDS", "/fields"),
+                    ("MASKED", "/masked"),
+                ],
+            ),
+            Self::Patch { collection, record, file, version } => {
+                let change = files::client_data(&file)?;
+                let version = version.if_match();
+                session.screen.one(&scoped.change_record(&collection, record, &change, version).await?)
+            }
+            Self::Delete { collection, record, if_version } => {
+                let version = if_version.map_or(IfMatch::Any, IfMatch::Version);
+                let answer = scoped.delete_record(&collection, record, version).await?;
+                session.screen.done(&answer, &format!("{record} is deleted"));
+                Ok(())
+            }
+            Self::Lookup { collection, external_id } => {
+                session.screen.one(&scoped.look_up_record(&collection, &external_id).await?)
+            }
+            Self::Upsert { collection, file } => {
+                let record = files::client_data(&file)?;
+                session.screen.one(&scoped.upsert_record(&collection, &record).await?)
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `strongroom login` and `logout`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use strongroom_client::Secret;
+
+use crate::exit::Failure;
+use crate::files::{self, SecretFile};
+use crate::screen::say;
+use crate::session::Session;
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The file with the invitation's token, `-` for standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    invitation_file: PathBuf,
+}
+
+impl Login {
+    /// Trades the invitation for a session, whose token goes to the file `out`.
+    pub(crate) async fn run(self, session: &Session, out: Option<&Path>) -> Result<(), Failure> {
+        let out = out.ok_or_else(|| {
+            Failure::usage("name the new file for the session's token with `--token-file`")
+        })?;
+        let file = SecretFile::create(out)?;
+        let invitation = files::secret(&self.invitation_file)?;
+        let answer = session.client.redeem(&Secret::new(invitation.to_string())).await?;
+        file.write(answer.value.session.token.expose())?;
+        let redeemed = serde_json::json!({
+            "tenant": answer.value.tenant,
+            "user": answer.value.user,
+            "session": answer.value.session.id,
+            "expires_at": answer.value.session.expires_at,
+            "token_file": out,
+        });
+        session.screen.one(&answer.map(|_| redeemed))?;
+        say(&format!("signed in; the token stands in `{}`", out.display()));
+        Ok(())
+    }
+}
+
+/// Ends the session.
+pub(crate) async fn logout(session: &Session) -> Result<(), Failure> {
+    let answer = session.scoped().await?.sign_out().await?;
+    session.screen.done(&answer, "signed out; the token is worth nothing now");
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `strongroom tenants`: the provider's clients.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use strongroom_client::{NewOwner, NewTenant};
+use strongroom_model::{Email, Label, TenantId};
+
+use crate::arguments::PageArguments;
+use crate::commands::{secret_file, show_with_secret};
+use crate::exit::Failure;
+use crate::session::Session;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenants {
+    /// Make a tenant; its owner's invitation is shown once
+    Create {
+        /// The tenant's name
+        #[arg(long)]
+        name: Label,
+        /// The owner's name
+        #[arg(long)]
+        owner_name: Label,
+        /// The owner's e-mail address
+        #[arg(long)]
+        owner_email: Email,
+        /// Write the invitation's token to this new file instead of showing it
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
+    /// List the tenants
+    List(PageArguments),
+    /// Show one tenant
+    Show {
+        /// The tenant's id
+        tenant: TenantId,
+    },
+}
+
+impl Tenants {
+    pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+        let client = &session.client;
+        match self {
+            Self::Create { name, owner_name, owner_email, secret_file: path } => {
+                let file = secret_file(path.as_deref())?;
+                let owner = NewOwner { name: owner_name, email: owner_email };
+                let answer = client.create_tenant(&NewTenant { name, owner }).await?;
+                let token = answer.value.invitation.token.clone();
+                show_with_secret(session, &answer, &token, file, "/invitation/token")
+            }
+            Self::List(page) => session.screen.list(
+                &client.tenants(&page.page()).await?,
+                &[("ID", "/id"), ("NAME", "/name"), ("STATE", "/state"), ("CREATED", "/created_at")],
+            ),
+            Self::Show { tenant } => session.screen.one(&client.tenant(tenant).await?),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a command talks through: a client with the token, purpose and tenant that were named.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use strongroom_client::{Client, Place, Scoped, ServerAddress};
+use strongroom_crypto::SystemRng;
+use strongroom_model::Purpose;
+
+use crate::arguments::Common;
+use crate::exit::Failure;
+use crate::files;
+use crate::screen::Screen;
+use crate::settings::Settings;
+
+/// Where a server listens unless something else is said.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:7800";
+
+/// A client, where it works, and where its answers are shown.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) screen: Screen,
+    tenant: Option<String>,
+}
+
+impl Session {
+    /// A session with the token that is named, for commands that need one.
+    pub(crate) fn signed_in(common: &Common, settings: &Settings) -> Result<Self, Failure> {
+        let path = common.token_file.as_deref().or(settings.token_file.as_deref());
+        let path = path.ok_or_else(|| {
+            Failure::new(
+                crate::exit::Exit::Denied,
+                "no token: name its file with `--token-file` or `STRONGROOM_TOKEN_FILE`, or sign in \
+                 with `strongroom login`",
+            )
+        })?;
+        Self::new(common, settings, Some(path))
+    }
+
+    /// A session for the routes that need no token.
+    pub(crate) fn public(common: &Common, settings: &Settings) -> Result<Self, Failure> {
+        Self::new(common, settings, None)
+    }
+
+    fn new(common: &Common, settings: &Settings, token: Option<&Path>) -> Result<Self, Failure> {
+        let named = common.server.as_deref().or(settings.server.as_deref());
+        let named = named.unwrap_or(DEFAULT_SERVER);
+        let address: ServerAddress = if common.readable_on_the_way {
+            ServerAddress::readable_on_the_way(named)?
+        } else {
+            named.parse()?
+        };
+        let token = token.map(files::secret).transpose()?;
+        let token = token.as_ref().map(|token| token.as_str());
+        let mut client = Client::new(address, token, Arc::new(SystemRng::new()))?;
+        if let Some(purpose) = common.purpose.as_deref().or(settings.purpose.as_deref()) {
+            let purpose: Purpose = purpose
+                .parse()
+                .map_err(|error| Failure::usage(format!("`--purpose`: {error}")))?;
+            client = client.for_purpose(&purpose);
+        }
+        if let Some(reason) = &common.reason {
+            client = client.because(reason)?;
+        }
+        let screen = Screen::new(common.output.or(settings.output), common.verbose);
+        let tenant = common.tenant.clone().or_else(|| settings.tenant.clone());
+        Ok(Self { client, screen, tenant })
+    }
+
+    /// The tenant that was named, or else the token's own.
+    pub(crate) async fn place(&self) -> Result<Place, Failure> {
+        let named = match &self.tenant {
+            Some(named) => named.clone(),
+            None => self.client.whoami().await?.value.tenant,
+        };
+        if named == "provider" {
+            return Ok(Place::Provider);
+        }
+        let tenant = named.parse().map_err(|error| Failure::usage(format!("`--tenant`: {error}")))?;
+        Ok(Place::of(tenant))
+    }
+
+    /// The calls of that tenant.
+    pub(crate) async fn scoped(&self) -> Result<Scoped<'_>, Failure> {
+        Ok(self.client.at(self.place().await?))
+    }
+}

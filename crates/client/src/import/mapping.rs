@@ -1,0 +1,285 @@
+//! Mapping files: which column becomes which field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use strongroom_model::{CollectionName, FieldName, Label};
+
+use crate::import::template::Template;
+
+/// What is wrong with a mapping file. It may repeat parts of the mapping file, which names columns
+/// and fields and holds no client data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MappingError(String);
+
+impl MappingError {
+    fn at(field: &str, what: &str) -> Self {
+        Self(format!("`{field}`: {what}"))
+    }
+}
+
+/// How the rows of a file become records of a collection.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// The collection.
+    pub collection: CollectionName,
+    pub(crate) external_id: Template,
+    pub(crate) null: Vec<String>,
+    pub(crate) source: Option<Label>,
+    pub(crate) collected_at: Option<String>,
+    pub(crate) delimiter: u8,
+    pub(crate) fields: BTreeMap<FieldName, FieldSource>,
+}
+
+/// Where a field's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FieldSource {
+    /// One column's cell, turned into this.
+    Column(String, Form),
+    /// A text of several columns, with what there is.
+    Text(Template),
+    /// The record with this external id.
+    Reference(Template),
+    /// An object of texts and lists of texts.
+    Object(BTreeMap<String, Member>),
+}
+
+/// What a cell is turned into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Form {
+    /// What it is in the file.
+    #[serde(skip)]
+    AsWritten,
+    Text,
+    Integer,
+    Number,
+    Decimal,
+    Boolean,
+    Json,
+    #[serde(skip)]
+    DateOf,
+    #[serde(skip)]
+    TimestampOf,
+}
+
+/// What is taken of a cell that holds more than a field wants.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Take {
+    Date,
+    Timestamp,
+}
+
+/// A member of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Member {
+    /// One column.
+    One(String),
+    /// Several, as a list.
+    Many(Vec<String>),
+}
+
+impl Member {
+    fn columns(&self) -> &[String] {
+        match self {
+            Self::One(column) => std::slice::from_ref(column),
+            Self::Many(columns) => columns,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MappingFile {
+    collection: CollectionName,
+    external_id: String,
+    #[serde(default)]
+    null: Vec<String>,
+    source: Option<Label>,
+    collected_at: Option<String>,
+    delimiter: Option<char>,
+    fields: BTreeMap<FieldName, toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldTable {
+    column: Option<String>,
+    template: Option<String>,
+    object: Option<BTreeMap<String, Member>>,
+    take: Option<Take>,
+    #[serde(rename = "as")]
+    form: Option<Form>,
+    #[serde(default)]
+    reference: bool,
+}
+
+impl Mapping {
+    /// Reads a mapping file.
+    ///
+    /// # Errors
+    /// [`MappingError`] with the place and what is wrong there.
+    pub fn parse(text: &str) -> Result<Self, MappingError> {
+        let file: MappingFile =
+            toml::from_str(text).map_err(|error| MappingError(error.to_string()))?;
+        let external_id = if file.external_id.contains(['{', '}']) {
+            Template::parse(&file.external_id)
+                .map_err(|what| MappingError::at("external_id", what))?
+        } else {
+            Template::column(&file.external_id)
+        };
+        let delimiter = u8::try_from(file.delimiter.unwrap_or(','))
+            .ok()
+            .filter(|byte| byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n'))
+            .ok_or_else(|| MappingError::at("delimiter", "use one ASCII character such as `;`"))?;
+        if file.fields.is_empty() {
+            return Err(MappingError::at("fields", "a mapping has at least one field"));
+        }
+        let fields = file
+            .fields
+            .into_iter()
+            .map(|(name, value)| {
+                let source = field(value).map_err(|what| MappingError::at(name.as_str(), &what))?;
+                Ok((name, source))
+            })
+            .collect::<Result<_, MappingError>>()?;
+        Ok(Self {
+            collection: file.collection,
+            external_id,
+            null: file.null,
+            source: file.source,
+            collected_at: file.collected_at,
+            delimiter,
+            fields,
+        })
+    }
+
+    /// The columns it needs.
+    pub fn columns(&self) -> BTreeSet<&str> {
+        let mut columns: BTreeSet<_> = self.external_id.columns().collect();
+        columns.extend(self.collected_at.as_deref());
+        for source in self.fields.values() {
+            match source {
+                FieldSource::Column(column, _) => {
+                    columns.insert(column);
+                }
+                FieldSource::Text(template) | FieldSource::Reference(template) => {
+                    columns.extend(template.columns());
+                }
+                FieldSource::Object(members) => {
+                    let named = members.values().flat_map(Member::columns);
+                    columns.extend(named.map(String::as_str));
+                }
+            }
+        }
+        columns
+    }
+}
+
+fn field(value: toml::Value) -> Result<FieldSource, String> {
+    if let toml::Value::String(column) = value {
+        return Ok(FieldSource::Column(column, Form::AsWritten));
+    }
+    let table: FieldTable = value.try_into().map_err(|error: toml::de::Error| {
+        format!("expected a column's name or a table: {}", error.message())
+    })?;
+    let form = match (table.take, table.form) {
+        (None, None) => Form::AsWritten,
+        (None, Some(form)) => form,
+        (Some(Take::Date), None) => Form::DateOf,
+        (Some(Take::Timestamp), None) => Form::TimestampOf,
+        (Some(_), Some(_)) => return Err("`take` and `as` exclude each other".to_owned()),
+    };
+    let plain = form == Form::AsWritten;
+    match (table.column, table.template, table.object, table.reference) {
+        (Some(column), None, None, false) => Ok(FieldSource::Column(column, form)),
+        (Some(column), None, None, true) if plain => {
+            Ok(FieldSource::Reference(Template::column(&column)))
+        }
+        (None, Some(template), None, false) if plain => {
+            Ok(FieldSource::Text(Template::parse(&template)?))
+        }
+        (None, Some(template), None, true) if plain => {
+            Ok(FieldSource::Reference(Template::parse(&template)?))
+        }
+        (None, None, Some(members), false) if plain && !members.is_empty() => {
+            Ok(FieldSource::Object(members))
+        }
+        _ => Err("a field has exactly one of `column`, `template` and `object`; `take` and `as` \
+                  go with `column` alone, `reference` with `column` or `template`"
+            .to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) const WHOLE: &str = r#"
+        collection = "customers"
+        external_id = "{a}-{b}"
+        null = ["NULL", ""]
+        source = "an export"
+        collected_at = "when"
+        delimiter = ";"
+        [fields]
+        company = "companyName"
+        birth_date = { column = "birthDate", take = "date" }
+        customer = { column = "customerID", reference = true }
+        order = { template = "{a}/{b}", reference = true }
+        address = { object = { lines = ["street"], city = "city" } }
+        name = { template = "{first} {last}" }
+        total = { column = "Total", as = "decimal" }
+    "#;
+
+    #[test]
+    fn a_mapping_names_the_columns_it_needs() {
+        let mapping = Mapping::parse(WHOLE).unwrap();
+        assert_eq!(mapping.collection.as_str(), "customers");
+        assert_eq!(
+            mapping.columns().into_iter().collect::<Vec<_>>(),
+            [
+                "Total",
+                "a",
+                "b",
+                "birthDate",
+                "city",
+                "companyName",
+                "customerID",
+                "first",
+                "last",
+                "street",
+                "when"
+            ]
+        );
+        assert_eq!(mapping.delimiter, b';');
+    }
+
+    #[test]
+    fn a_wrong_mapping_is_refused_with_its_place() {
+        let check = |fields: &str, named: &str| {
+            let text = format!("collection = \"c\"\nexternal_id = \"id\"\n[fields]\n{fields}");
+            let error = Mapping::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(named), "{fields}: {error}");
+        };
+        check("", "fields");
+        check("Bad = \"x\"", "name begins with");
+        check("a = 1", "`a`");
+        check("a = {}", "exactly one");
+        check("a = { column = \"x\", template = \"{y}\" }", "exactly one");
+        check("a = { column = \"x\", take = \"date\", as = \"text\" }", "exclude");
+        check("a = { column = \"x\", take = \"century\" }", "century");
+        check("a = { column = \"x\", as = \"date\" }", "date");
+        check("a = { column = \"x\", to = \"date\" }", "to");
+        check("a = { column = \"x\", reference = true, as = \"text\" }", "exactly one");
+        check("a = { template = \"{x\" }", "without");
+        check("a = { object = {} }", "exactly one");
+        check("a = { object = { city = 1 } }", "`a`");
+        check("a = \"x\"\n[more]\nb = 1", "more");
+        let error = Mapping::parse("external_id = \"id\"\n[fields]\na = \"x\"").unwrap_err();
+        assert!(error.to_string().contains("collection"));
+    }
+}

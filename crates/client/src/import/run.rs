@@ -1,0 +1,256 @@
+//! An import from its first row to its last: batches, results, rejects.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+
+use serde_json::Value;
+
+use crate::call::idempotency_key;
+use crate::import::{Mapping, ReadRow, Rejects, Row, Rows, RowsError};
+use crate::{ClientError, Flaw, ImportItem, ImportResult, ImportStatus, ProblemCode, Scoped};
+
+/// Rows in one request.
+const BATCH_ITEMS_MAX: usize = 500;
+/// Bytes of JSON in one request; a single larger row goes alone.
+const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Why an import stopped before its last row.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be read further.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// The server does not take any row.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The file of rejects cannot be written.
+    #[error("the file of rejects cannot be written: {0}")]
+    Rejects(#[from] io::Error),
+    /// The results do not belong to the rows that were sent.
+    #[error("the server's results do not belong to the rows that were sent")]
+    Results,
+}
+
+/// How far an import has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows read, bad ones included.
+    pub rows: u64,
+    /// Records made; none where the server is not asked.
+    pub created: u64,
+    /// Rows whose external id was there already; those records are left as they are.
+    pub exists: u64,
+    /// Rows not taken.
+    pub rejected: u64,
+    /// Bytes of the file that have been read.
+    pub bytes: u64,
+    /// Columns that the mapping names and no row has had so far: perhaps a slip of the pen.
+    pub never_seen: BTreeSet<String>,
+}
+
+/// A row on its way.
+struct Waiting {
+    line: u64,
+    row: Row,
+    item: ImportItem,
+}
+
+/// One run over a file.
+struct Run<'r> {
+    scoped: Option<Scoped<'r>>,
+    mapping: &'r Mapping,
+    rejects: &'r mut Rejects,
+    summary: Summary,
+    /// 128 random bits; with the batch's number they make its idempotency key.
+    id: String,
+    batch: u64,
+}
+
+/// Imports all rows. `progress` is called after each batch.
+///
+/// # Errors
+/// [`ImportError`] if it stopped before the last row; rows before it are imported, and running it
+/// again is safe.
+pub async fn import<R: Read>(
+    scoped: Scoped<'_>,
+    mapping: &Mapping,
+    mut rows: Rows<R>,
+    rejects: &mut Rejects,
+    mut progress: impl FnMut(&Summary),
+) -> Result<Summary, ImportError> {
+    let id = idempotency_key(scoped.client.rng()).map_err(ClientError::from)?;
+    let mut run = Run::new(Some(scoped), mapping, rejects, id);
+    let outcome = run.all(&mut rows, &mut progress).await;
+    run.rejects.flush()?;
+    outcome.map(|()| run.summary)
+}
+
+/// Reads all rows and rejects those that the mapping makes no record of; the server is not asked.
+///
+/// # Errors
+/// [`ImportError`] if the file cannot be read to its end.
+pub async fn check<R: Read>(
+    mapping: &Mapping,
+    mut rows: Rows<R>,
+    rejects: &mut Rejects,
+    mut progress: impl FnMut(&Summary),
+) -> Result<Summary, ImportError> {
+    let mut run = Run::new(None, mapping, rejects, String::new());
+    let outcome = run.all(&mut rows, &mut progress).await;
+    run.rejects.flush()?;
+    outcome.map(|()| run.summary)
+}
+
+impl<'r> Run<'r> {
+    fn new(
+        scoped: Option<Scoped<'r>>,
+        mapping: &'r Mapping,
+        rejects: &'r mut Rejects,
+        id: String,
+    ) -> Self {
+        let never_seen = mapping.columns().into_iter().map(ToOwned::to_owned).collect();
+        let summary = Summary { never_seen, ..Summary::default() };
+        Self { scoped, mapping, rejects, summary, id, batch: 0 }
+    }
+
+    async fn all<R: Read>(
+        &mut self,
+        rows: &mut Rows<R>,
+        progress: &mut impl FnMut(&Summary),
+    ) -> Result<(), ImportError> {
+        let mut waiting = Vec::new();
+        let mut bytes = 0;
+        loop {
+            let read = match rows.read() {
+                Ok(Some(read)) => read,
+                // What was read before the end, or before the file broke, is still sent.
+                end => {
+                    self.send(waiting).await?;
+                    self.summary.bytes = rows.bytes_read();
+                    progress(&self.summary);
+                    return end.map(|_| ()).map_err(ImportError::from);
+                }
+            };
+            self.summary.rows += 1;
+            if let Some(next) = self.prepared(read)? {
+                let length = serde_json::to_vec(&next.item).map_or(0, |json| json.len());
+                if waiting.len() == BATCH_ITEMS_MAX
+                    || (bytes + length > BATCH_BYTES_MAX && !waiting.is_empty())
+                {
+                    self.send(std::mem::take(&mut waiting)).await?;
+                    self.summary.bytes = rows.bytes_read();
+                    progress(&self.summary);
+                    bytes = 0;
+                }
+                bytes += length;
+                waiting.push(next);
+            }
+        }
+    }
+
+    /// The row's item; a row that becomes none is rejected here.
+    fn prepared(&mut self, read: ReadRow) -> Result<Option<Waiting>, ImportError> {
+        match read {
+            ReadRow::Row(line, row) => {
+                self.summary.never_seen.retain(|column| row.cell(column).is_none());
+                match self.mapping.item(&row) {
+                    Ok(item) => Ok(Some(Waiting { line, row, item })),
+                    Err(flaws) => self.reject(line, flaws, || row.to_json()).map(|()| None),
+                }
+            }
+            ReadRow::Bad { line, detail, content } => {
+                let flaw = Flaw { pointer: String::new(), detail };
+                self.reject(line, vec![flaw], || content).map(|()| None)
+            }
+        }
+    }
+
+    /// Sends a batch. Where the server takes none of it for the form of some rows, the halves are
+    /// sent instead, down to the rows that are at fault.
+    async fn send(&mut self, waiting: Vec<Waiting>) -> Result<(), ImportError> {
+        let Some(scoped) = self.scoped else { return Ok(()) };
+        let mut parts = vec![waiting];
+        while let Some(mut part) = parts.pop() {
+            let Some(first) = part.first() else { continue };
+            let line = first.line;
+            let (collection, items): (_, Vec<_>) =
+                (&self.mapping.collection, part.iter().map(|next| next.item.clone()).collect());
+            let key = format!("{}-{}", self.id, self.batch);
+            self.batch += 1;
+            match scoped.import_records(collection, &items, &key).await {
+                Ok(answer) => self.results(&part, answer.value)?,
+                Err(error) if !is_about_rows(&error) => return Err(error.into()),
+                Err(error) if part.len() == 1 => {
+                    self.reject(line, flaws(&error), || {
+                        part.first().map_or(Value::Null, |next| next.row.to_json())
+                    })?;
+                }
+                Err(_) => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.push(second);
+                    parts.push(part);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn results(&mut self, sent: &[Waiting], results: Vec<ImportResult>) -> Result<(), ImportError> {
+        if results.len() != sent.len() {
+            return Err(ImportError::Results);
+        }
+        for (place, (result, row)) in results.into_iter().zip(sent).enumerate() {
+            if result.index != place {
+                return Err(ImportError::Results);
+            }
+            match result.status {
+                ImportStatus::Created => self.summary.created += 1,
+                ImportStatus::Exists => self.summary.exists += 1,
+                ImportStatus::Failed => {
+                    let flaws = result.errors.into_iter().map(within_row).collect();
+                    self.reject(row.line, flaws, || row.row.to_json())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reject(
+        &mut self,
+        line: u64,
+        flaws: Vec<Flaw>,
+        row: impl FnOnce() -> Value,
+    ) -> Result<(), ImportError> {
+        self.summary.rejected += 1;
+        Ok(self.rejects.add(line, flaws, row)?)
+    }
+}
+
+/// Whether the server refused for the form of what was sent, so that other rows may still go.
+fn is_about_rows(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| {
+        matches!(
+            problem.code,
+            ProblemCode::Invalid | ProblemCode::InvalidJson | ProblemCode::BodyTooLarge
+        )
+    })
+}
+
+/// What the server says about the only row of a batch.
+fn flaws(error: &ClientError) -> Vec<Flaw> {
+    let problem = error.problem();
+    let named = problem.map(|problem| problem.errors.clone()).unwrap_or_default();
+    if named.is_empty() {
+        let detail = problem.map_or_else(|| error.to_string(), ToString::to_string);
+        return vec![Flaw { pointer: String::new(), detail }];
+    }
+    named.into_iter().map(within_row).collect()
+}
+
+/// The pointer without the row's place in its batch, which says nothing to the reader of rejects.
+fn within_row(flaw: Flaw) -> Flaw {
+    let inner = flaw.pointer.strip_prefix("/items/").map(|rest| {
+        rest.split_once('/').map_or_else(String::new, |(_, inner)| format!("/{inner}"))
+    });
+    Flaw { pointer: inner.unwrap_or(flaw.pointer), detail: flaw.detail }
+}

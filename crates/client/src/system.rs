@@ -1,0 +1,119 @@
+//! The server itself: locked or not, who is asking, with which key it signs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::Call;
+use crate::{Answer, Client, ClientError, Secret};
+
+/// How the server is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether its keys are not loaded.
+    pub locked: bool,
+    /// The installation.
+    #[serde(default)]
+    pub install: Option<String>,
+    /// The program's version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The number of the root secret in force, if the server is unlocked.
+    #[serde(default)]
+    pub number: Option<u64>,
+}
+
+/// What unlocks the server.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlocking {
+    /// The passphrase.
+    Passphrase(Secret),
+    /// The text of the seal key file.
+    Key(Secret),
+}
+
+/// The key that receipts are signed with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReceiptKey {
+    /// `ed25519`.
+    pub algorithm: String,
+    /// The public key, base64.
+    pub public_key: String,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Whoami {
+    /// Whose credential it is: a tenant's id, or `provider`.
+    pub tenant: String,
+    /// The principal.
+    pub principal: PrincipalShown,
+    /// The user, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<serde_json::Value>,
+    /// The classes held.
+    #[serde(default)]
+    pub classes: Vec<SeenClass>,
+    /// When the credential ends, RFC 3339.
+    #[serde(default)]
+    pub expires_at: Option<String>,
+}
+
+/// A principal: what kind, and which.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PrincipalShown {
+    /// `user`, `api-key` or `operator`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// A class that somebody holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SeenClass {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Client {
+    /// How the server is. Needs no token.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status(&self) -> Result<Answer<Status>, ClientError> {
+        Call::get(self, "/v1/system/status".to_owned()).read().await
+    }
+
+    /// Loads the server's keys. Needs no token.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn unlock(&self, with: &Unlocking) -> Result<Answer<Status>, ClientError> {
+        Call::ask(self, "/v1/system/unlock".to_owned()).json(with)?.read().await
+    }
+
+    /// Drops the server's keys: for operators.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn lock(&self) -> Result<Answer<Status>, ClientError> {
+        Call::ask(self, "/v1/system/lock".to_owned()).read().await
+    }
+
+    /// The key that receipts are signed with. Needs no token.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn receipt_key(&self) -> Result<Answer<ReceiptKey>, ClientError> {
+        Call::get(self, "/v1/system/receipt-key".to_owned()).read().await
+    }
+
+    /// Whose token the client has.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn whoami(&self) -> Result<Answer<Whoami>, ClientError> {
+        Call::get(self, "/v1/whoami".to_owned()).read().await
+    }
+}

@@ -1,0 +1,16 @@
+//! The keyring from outside, through the doors that the vault uses.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod closure;
+mod concurrency;
+mod crash;
+mod differential;
+mod holder_file;
+mod locking;
+mod world;

@@ -1,0 +1,496 @@
+//! Every kind of row: its number, the layout of its key, and whose key it is sealed under.
+//!
+//! A row's key is `tenant 16 | kind u8 | parts`, parts big endian. Numbers are never reused. The
+//! tenant of installation-wide rows is [`TenantId::PROVIDER`]. `docs/formats/store.md` has the
+//! same table.
+
+use strongroom_model::{
+    ClassId, CollectionNumber, ErasureId, InvitationId, KeyId, ReceiptId, RecordId, SessionId,
+    SubjectId, TenantId, UserId,
+};
+
+use crate::RowKey;
+
+/// Under whose key a row's value is sealed, and with whom it dies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Owner {
+    /// Nobody's: it says nothing about anybody and is not sealed.
+    Clear,
+    /// The keyring's own: wrapped or clear by its rules, never in a backup.
+    KeyState,
+    /// The service key of the tenant's `account` tree.
+    TenantAccount,
+    /// The service key of the tenant's `data` tree.
+    TenantData,
+    /// The user's leaf.
+    User,
+    /// A number under the subject's seed.
+    Subject,
+    /// The job's leaf.
+    Job,
+    /// The day's leaf.
+    Day,
+}
+
+macro_rules! row_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $number:literal, $owner:ident;)*) => {
+        /// A kind of row; the number is the 17th byte of the key.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum RowKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl RowKind {
+            /// All kinds, ascending by number.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The kind's number, as it stands in keys and sealed contexts.
+            pub const fn number(self) -> u8 {
+                match self { $(Self::$kind => $number,)* }
+            }
+
+            /// The kind with this number.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$kind),)* _ => None }
+            }
+
+            /// Under whose key its rows are sealed.
+            pub const fn owner(self) -> Owner {
+                match self { $(Self::$kind => Owner::$owner,)* }
+            }
+        }
+    };
+}
+
+row_kinds! {
+    /// `-`, provider only. Format version and install id.
+    Format = 0x01, Clear;
+    /// `-`, provider only. High-water mark of the clock.
+    Clock = 0x02, Clear;
+
+    /// `tree u8 | level u8 | index u64`. A node of a shred tree, sealed under its parent.
+    Node = 0x10, KeyState;
+    /// `tree u8`. Height of a tree and its next slot; clear.
+    TreeHead = 0x11, Clear;
+    /// `-`. Slots of the tenant's two halves in the root tree; clear.
+    Halves = 0x12, Clear;
+    /// `-`, provider only. The shred batch that is open.
+    BatchRow = 0x13, KeyState;
+    /// `-`, provider only. The number of the last committed batch.
+    CommittedNumber = 0x14, KeyState;
+    /// `kind u8 | id 16 | number u32`. What is erased, or is being erased.
+    Tombstone = 0x15, KeyState;
+    /// `tree u8 | slot u64`. A slot whose key was dropped outside a batch.
+    Retired = 0x16, KeyState;
+    /// `tree u8 | slot u64 | chunk u16`. What is left of a punctured seed.
+    PuncturedSeed = 0x17, KeyState;
+
+    /// `-`. The tenant.
+    Tenant = 0x20, TenantAccount;
+    /// `user 16`. A user's account and credentials.
+    User = 0x21, User;
+    /// `session 16`. A signed-in user's session.
+    Session = 0x22, User;
+    /// `key 16`. An API key.
+    ApiKey = 0x23, TenantAccount;
+    /// `invitation 16`. A one-time invitation.
+    Invitation = 0x24, User;
+    /// `class 16`. A permission class.
+    Class = 0x25, TenantAccount;
+    /// `-`. Names and ids of the tenant's classes.
+    ClassList = 0x26, TenantAccount;
+
+    /// `-`. Names, numbers and ids of the tenant's collections.
+    CollectionList = 0x30, TenantData;
+    /// `collection u32`. A collection and its fields.
+    Collection = 0x31, TenantData;
+    /// `index u32 | depth u8 | prefix u32`. Where the entries of a part of an index lie.
+    IndexPage = 0x33, TenantData;
+    /// `index u32 | page 16 | row 8`. An entry of an index, sealed under its page's key.
+    IndexEntry = 0x34, TenantData;
+    /// `digest 16`. What a replayed creation is answered with.
+    Idempotency = 0x35, Subject;
+    /// `tenant 16 | erasure 16`, provider only. An erasure and how far it has come.
+    Erasure = 0x36, TenantData;
+    /// `receipt 16`, provider only. A signed receipt.
+    Receipt = 0x37, TenantData;
+    /// `tenant 16`, provider only. That there is such a tenant.
+    KnownTenant = 0x38, TenantData;
+
+    /// `subject 16`. A subject's state and next number.
+    SubjectHead = 0x40, Subject;
+    /// `collection u32 | record 16`. A record.
+    Record = 0x41, Subject;
+    /// `subject 16 | number u32`. What a number of the subject was used for.
+    ManifestEntry = 0x42, Subject;
+}
+
+impl RowKind {
+    /// Whether the keyring alone writes it, and no backup holds it.
+    pub const fn is_key_state(self) -> bool {
+        self.number() & 0xF0 == 0x10
+    }
+}
+
+/// One of the trees of keys.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Tree {
+    /// The tree whose leaves are the tenants' halves; its rows lie under the provider.
+    Root,
+    /// A tenant's keys of accounts.
+    Account,
+    /// A tenant's keys of data.
+    Data,
+}
+
+impl Tree {
+    /// Its number, as it stands in keys and sealed contexts.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Root => 0,
+            Self::Account => 1,
+            Self::Data => 2,
+        }
+    }
+
+    /// The tree with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Root),
+            1 => Some(Self::Account),
+            2 => Some(Self::Data),
+            _ => None,
+        }
+    }
+}
+
+/// `tenant | 0x01`, provider only.
+pub fn format() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Format, &[])
+}
+
+/// `tenant | 0x02`, provider only.
+pub fn clock() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Clock, &[])
+}
+
+/// `tenant | 0x10 | tree u8 | level u8 | index u64`.
+pub fn node(tenant: TenantId, tree: Tree, level: u8, index: u64) -> RowKey {
+    key(tenant, RowKind::Node, &[&[tree.number(), level], &index.to_be_bytes()])
+}
+
+/// `tenant | 0x11 | tree u8`.
+pub fn tree_head(tenant: TenantId, tree: Tree) -> RowKey {
+    key(tenant, RowKind::TreeHead, &[&[tree.number()]])
+}
+
+/// `tenant | 0x12`.
+pub fn halves(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::Halves, &[])
+}
+
+/// `tenant | 0x13`, provider only.
+pub fn batch_row() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::BatchRow, &[])
+}
+
+/// `tenant | 0x14`, provider only.
+pub fn committed_number() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::CommittedNumber, &[])
+}
+
+/// `tenant | 0x15 | kind u8 | id 16 | number u32`: what was erased is named by the kind of its
+/// row, its id, and its number where it has one.
+pub fn tombstone(tenant: TenantId, target: RowKind, id: &[u8; 16], number: u32) -> RowKey {
+    key(tenant, RowKind::Tombstone, &[&[target.number()], id, &number.to_be_bytes()])
+}
+
+/// `tenant | 0x16 | tree u8 | slot u64`.
+pub fn retired(tenant: TenantId, tree: Tree, slot: u64) -> RowKey {
+    key(tenant, RowKind::Retired, &[&[tree.number()], &slot.to_be_bytes()])
+}
+
+/// `tenant | 0x17 | tree u8 | slot u64 | chunk u16`.
+pub fn punctured_seed(tenant: TenantId, tree: Tree, slot: u64, chunk: u16) -> RowKey {
+    key(
+        tenant,
+        RowKind::PuncturedSeed,
+        &[&[tree.number()], &slot.to_be_bytes(), &chunk.to_be_bytes()],
+    )
+}
+
+/// `tenant | 0x20`.
+pub fn tenant(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::Tenant, &[])
+}
+
+/// `tenant | 0x21 | user 16`.
+pub fn user(tenant: TenantId, user: UserId) -> RowKey {
+    key(tenant, RowKind::User, &[user.as_bytes()])
+}
+
+/// `tenant | 0x22 | session 16`.
+pub fn session(tenant: TenantId, session: SessionId) -> RowKey {
+    key(tenant, RowKind::Session, &[session.as_bytes()])
+}
+
+/// `tenant | 0x23 | key 16`.
+pub fn api_key(tenant: TenantId, api_key: KeyId) -> RowKey {
+    key(tenant, RowKind::ApiKey, &[api_key.as_bytes()])
+}
+
+/// `tenant | 0x24 | invitation 16`.
+pub fn invitation(tenant: TenantId, invitation: InvitationId) -> RowKey {
+    key(tenant, RowKind::Invitation, &[invitation.as_bytes()])
+}
+
+/// `tenant | 0x25 | class 16`.
+pub fn class(tenant: TenantId, class: ClassId) -> RowKey {
+    key(tenant, RowKind::Class, &[class.as_bytes()])
+}
+
+/// `tenant | 0x26`.
+pub fn class_list(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::ClassList, &[])
+}
+
+/// `tenant | 0x30`.
+pub fn collection_list(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::CollectionList, &[])
+}
+
+/// `tenant | 0x31 | collection u32`.
+pub fn collection(tenant: TenantId, collection: CollectionNumber) -> RowKey {
+    key(tenant, RowKind::Collection, &[&collection.0.to_be_bytes()])
+}
+
+/// `tenant | 0x33 | index u32 | depth u8 | prefix u32`.
+pub fn index_page(tenant: TenantId, index: u32, depth: u8, prefix: u32) -> RowKey {
+    key(tenant, RowKind::IndexPage, &[&index.to_be_bytes(), &[depth], &prefix.to_be_bytes()])
+}
+
+/// `tenant | 0x34 | index u32 | page 16 | row 8`.
+pub fn index_entry(tenant: TenantId, index: u32, page: &[u8; 16], row: &[u8; 8]) -> RowKey {
+    key(tenant, RowKind::IndexEntry, &[&index.to_be_bytes(), page, row])
+}
+
+/// What the entries of one page of an index begin with: `tenant | 0x34 | index u32 | page 16`.
+pub fn index_entries_prefix(tenant: TenantId, index: u32, page: &[u8; 16]) -> RowKey {
+    key(tenant, RowKind::IndexEntry, &[&index.to_be_bytes(), page])
+}
+
+/// `tenant | 0x35 | digest 16`.
+pub fn idempotency(tenant: TenantId, digest: &[u8; 16]) -> RowKey {
+    key(tenant, RowKind::Idempotency, &[digest])
+}
+
+/// `tenant | 0x36 | tenant 16 | erasure 16`, provider only: it outlives the tenant's data.
+pub fn erasure(tenant: TenantId, erasure: ErasureId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Erasure, &[tenant.as_bytes(), erasure.as_bytes()])
+}
+
+/// What the erasures of a tenant begin with: `tenant | 0x36 | tenant 16`, provider only.
+pub fn erasures_prefix(tenant: TenantId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Erasure, &[tenant.as_bytes()])
+}
+
+/// The tenant and the erasure of an erasure's key.
+pub fn parse_erasure(key: &RowKey) -> Option<(TenantId, ErasureId)> {
+    let (_, parts) = parse_kind(key, RowKind::Erasure)?;
+    let (tenant, erasure) = parts.split_first_chunk::<16>()?;
+    Some((TenantId::from_bytes(*tenant), ErasureId::from_bytes(erasure.try_into().ok()?)))
+}
+
+/// What the tombstones of an id begin with, whatever their numbers.
+pub fn tombstones_prefix(tenant: TenantId, target: RowKind, id: &[u8; 16]) -> RowKey {
+    key(tenant, RowKind::Tombstone, &[&[target.number()], id])
+}
+
+/// `tenant | 0x37 | receipt 16`, provider only: it outlives the tenant's data.
+pub fn receipt(receipt: ReceiptId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Receipt, &[receipt.as_bytes()])
+}
+
+/// `tenant | 0x38 | tenant 16`, provider only.
+pub fn known_tenant(tenant: TenantId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::KnownTenant, &[tenant.as_bytes()])
+}
+
+/// `tenant | 0x40 | subject 16`.
+pub fn subject_head(tenant: TenantId, subject: SubjectId) -> RowKey {
+    key(tenant, RowKind::SubjectHead, &[subject.as_bytes()])
+}
+
+/// `tenant | 0x41 | collection u32 | record 16`.
+pub fn record(tenant: TenantId, collection: CollectionNumber, record: RecordId) -> RowKey {
+    key(tenant, RowKind::Record, &[&collection.0.to_be_bytes(), record.as_bytes()])
+}
+
+/// What the records of a collection begin with: `tenant | 0x41 | collection u32`.
+pub fn records_prefix(tenant: TenantId, collection: CollectionNumber) -> RowKey {
+    key(tenant, RowKind::Record, &[&collection.0.to_be_bytes()])
+}
+
+/// `tenant | 0x42 | subject 16 | number u32`.
+pub fn manifest_entry(tenant: TenantId, subject: SubjectId, number: u32) -> RowKey {
+    key(tenant, RowKind::ManifestEntry, &[subject.as_bytes(), &number.to_be_bytes()])
+}
+
+/// What the manifest of a subject begins with: `tenant | 0x42 | subject 16`.
+pub fn manifest_prefix(tenant: TenantId, subject: SubjectId) -> RowKey {
+    key(tenant, RowKind::ManifestEntry, &[subject.as_bytes()])
+}
+
+/// The tenant, the kind and the remaining parts of a key; none if it is not one of these.
+pub fn parse(key: &RowKey) -> Option<(TenantId, RowKind, &[u8])> {
+    let (tenant, rest) = key.as_bytes().split_first_chunk::<16>()?;
+    let (kind, parts) = rest.split_first()?;
+    Some((TenantId::from_bytes(*tenant), RowKind::from_number(*kind)?, parts))
+}
+
+/// The collection and the record of a record's key.
+pub fn parse_record(key: &RowKey) -> Option<(TenantId, CollectionNumber, RecordId)> {
+    let (tenant, parts) = parse_kind(key, RowKind::Record)?;
+    let (collection, record) = parts.split_first_chunk::<4>()?;
+    Some((
+        tenant,
+        CollectionNumber(u32::from_be_bytes(*collection)),
+        RecordId::from_bytes(record.try_into().ok()?),
+    ))
+}
+
+/// The subject and the number of a manifest entry's key.
+pub fn parse_manifest_entry(key: &RowKey) -> Option<(TenantId, SubjectId, u32)> {
+    let (tenant, parts) = parse_kind(key, RowKind::ManifestEntry)?;
+    let (subject, number) = parts.split_first_chunk::<16>()?;
+    Some((tenant, SubjectId::from_bytes(*subject), u32::from_be_bytes(number.try_into().ok()?)))
+}
+
+/// The erased thing that a tombstone's key names: the kind of its row, its id, its number.
+pub fn parse_tombstone(key: &RowKey) -> Option<(TenantId, RowKind, [u8; 16], u32)> {
+    let (tenant, parts) = parse_kind(key, RowKind::Tombstone)?;
+    let (target, parts) = parts.split_first()?;
+    let (id, number) = parts.split_first_chunk::<16>()?;
+    let number = u32::from_be_bytes(number.try_into().ok()?);
+    Some((tenant, RowKind::from_number(*target)?, *id, number))
+}
+
+/// The tree and the slot of a retired slot's key.
+pub fn parse_retired(key: &RowKey) -> Option<(TenantId, Tree, u64)> {
+    let (tenant, parts) = parse_kind(key, RowKind::Retired)?;
+    let (tree, slot) = parts.split_first()?;
+    Some((tenant, Tree::from_number(*tree)?, u64::from_be_bytes(slot.try_into().ok()?)))
+}
+
+/// The id of a key whose only part is one: users, sessions, API keys, invitations, classes,
+/// erasures, receipts, subjects.
+pub fn parse_id(key: &RowKey) -> Option<(TenantId, RowKind, [u8; 16])> {
+    let (tenant, kind, parts) = parse(key)?;
+    Some((tenant, kind, parts.try_into().ok()?))
+}
+
+fn parse_kind(key: &RowKey, wanted: RowKind) -> Option<(TenantId, &[u8])> {
+    let (tenant, kind, parts) = parse(key)?;
+    (kind == wanted).then_some((tenant, parts))
+}
+
+fn key(tenant: TenantId, kind: RowKind, parts: &[&[u8]]) -> RowKey {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut bytes = Vec::with_capacity(17 + length);
+    bytes.extend_from_slice(tenant.as_bytes());
+    bytes.push(kind.number());
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    RowKey::new(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: TenantId = TenantId::from_bytes([7; 16]);
+
+    #[test]
+    fn numbers_are_unique_and_lead_back_to_their_kind() {
+        let numbers: Vec<u8> = RowKind::ALL.iter().map(|kind| kind.number()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:02x?}");
+        for kind in RowKind::ALL {
+            assert_eq!(RowKind::from_number(kind.number()), Some(*kind));
+        }
+        assert_eq!(RowKind::from_number(0), None);
+    }
+
+    #[test]
+    fn keys_have_the_bytes_of_the_format_page() {
+        let id = [9; 16];
+        for (key, hex) in [
+            (format(), "01"),
+            (clock(), "02"),
+            (node(TENANT, Tree::Data, 3, 258), "1002030000000000000102"),
+            (tree_head(TENANT, Tree::Account), "1101"),
+            (halves(TENANT), "12"),
+            (batch_row(), "13"),
+            (committed_number(), "14"),
+            (
+                tombstone(TENANT, RowKind::SubjectHead, &id, 1),
+                &format!("1540{}00000001", "09".repeat(16)),
+            ),
+            (retired(TENANT, Tree::Root, 5), "16000000000000000005"),
+            (punctured_seed(TENANT, Tree::Data, 5, 6), "170200000000000000050006"),
+            (tenant(TENANT), "20"),
+            (user(TENANT, UserId::from_bytes(id)), &format!("21{}", "09".repeat(16))),
+            (class_list(TENANT), "26"),
+            (collection_list(TENANT), "30"),
+            (collection(TENANT, CollectionNumber(4)), "3100000004"),
+            (index_page(TENANT, 1, 2, 3), "33000000010200000003"),
+            (
+                index_entry(TENANT, 1, &id, &[8; 8]),
+                &format!("3400000001{}{}", "09".repeat(16), "08".repeat(8)),
+            ),
+            (
+                record(TENANT, CollectionNumber(1), RecordId::from_bytes(id)),
+                &format!("4100000001{}", "09".repeat(16)),
+            ),
+            (
+                manifest_entry(TENANT, SubjectId::from_bytes(id), 16),
+                &format!("42{}00000010", "09".repeat(16)),
+            ),
+        ] {
+            let shown = format!("{key:?}");
+            let (tenant, rest) = shown.split_at(32);
+            assert!(tenant == "07".repeat(16) || tenant == "00".repeat(16));
+            assert_eq!(rest, hex);
+        }
+    }
+
+    #[test]
+    fn what_was_put_into_a_key_is_read_from_it() {
+        let (subject, record_id) = (SubjectId::from_bytes([3; 16]), RecordId::from_bytes([4; 16]));
+        let place = record(TENANT, CollectionNumber(77), record_id);
+        assert_eq!(parse_record(&place), Some((TENANT, CollectionNumber(77), record_id)));
+        assert_eq!(
+            parse_manifest_entry(&manifest_entry(TENANT, subject, 99)),
+            Some((TENANT, subject, 99))
+        );
+        assert_eq!(
+            parse_tombstone(&tombstone(TENANT, RowKind::Record, &[5; 16], 18)),
+            Some((TENANT, RowKind::Record, [5; 16], 18))
+        );
+        assert_eq!(parse_retired(&retired(TENANT, Tree::Data, 6)), Some((TENANT, Tree::Data, 6)));
+        assert_eq!(
+            parse_id(&subject_head(TENANT, subject)),
+            Some((TENANT, RowKind::SubjectHead, [3; 16]))
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_too_short_or_of_an_unknown_kind_is_none() {
+        let whole = record(TENANT, CollectionNumber(77), RecordId::from_bytes([4; 16]));
+        for length in 0..whole.as_bytes().len() {
+            assert_eq!(parse_record(&RowKey::new(whole.as_bytes()[..length].to_vec())), None);
+        }
+        assert_eq!(parse(&RowKey::new([vec![7; 16], vec![0xFF]].concat())), None);
+        assert_eq!(parse_record(&subject_head(TENANT, SubjectId::from_bytes([3; 16]))), None);
+    }
+}

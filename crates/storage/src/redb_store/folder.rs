@@ -1,0 +1,177 @@
+//! The store's folder: `FORMAT`, `store.redb` and `journal/`.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::engine;
+use crate::OpenError;
+use crate::journal::{create_first, sync_folder};
+
+/// The format of everything in the folder.
+const FORMAT_VERSION: u32 = 1;
+const ENGINE: &str = "redb";
+const FORMAT_FILE: &str = "FORMAT";
+const DATABASE_FILE: &str = "store.redb";
+const JOURNAL_FOLDER: &str = "journal";
+/// The mode of the store's folder: for its owner only.
+const PRIVATE: u32 = 0o700;
+/// A `FORMAT` file is one short line; more than this is not read.
+const FORMAT_BYTES_MAX: u64 = 256;
+
+/// Keeps everybody else from opening the store. It is given back explicitly, because a process that
+/// is just being started holds a copy of the file for a moment.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Where the database lies.
+pub(super) fn database(path: &Path) -> PathBuf {
+    path.join(DATABASE_FILE)
+}
+
+/// Where the journal lies.
+pub(super) fn journal(path: &Path) -> PathBuf {
+    path.join(JOURNAL_FOLDER)
+}
+
+/// Makes a whole store beside `path` and moves it there in one step, so that a crash leaves either
+/// no store or a whole one.
+pub(super) fn create(path: &Path) -> Result<(), OpenError> {
+    let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
+    if !is_vacant(path)? {
+        return Err(OpenError::Occupied(path.to_owned()));
+    }
+    let side = side_folder(path)?;
+    clear_side_folder(&side)?;
+    make_folders(&parent(path)).map_err(unreadable)?;
+    DirBuilder::new().mode(PRIVATE).create(&side).map_err(unreadable)?;
+    let format = write_format(&side).map_err(unreadable)?;
+    format.try_lock().map_err(|error| lock_error(path, error))?;
+    let _lock = Lock(format);
+    engine::create(&database(&side))?;
+    fs::create_dir(journal(&side)).map_err(unreadable)?;
+    create_first(&journal(&side)).map_err(unreadable)?;
+    sync_folder(&side).map_err(unreadable)?;
+    fs::rename(&side, path).map_err(unreadable)?;
+    sync_folder(&parent(path)).map_err(unreadable)
+}
+
+/// Checks that a store of this format is there and takes it for this process.
+pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
+    if is_vacant(path)? {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    if !path.is_dir() {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let file = match OpenOptions::new().read(true).write(true).open(path.join(FORMAT_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        Err(reason) => return Err(OpenError::Unreadable { path: path.to_owned(), reason }),
+    };
+    check_format(path, &file)?;
+    file.try_lock().map_err(|error| lock_error(path, error))?;
+    Ok(Lock(file))
+}
+
+fn lock_error(path: &Path, error: TryLockError) -> OpenError {
+    match error {
+        TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),
+        TryLockError::Error(reason) => OpenError::Unreadable { path: path.to_owned(), reason },
+    }
+}
+
+/// Whether nothing, or an empty folder, is there.
+fn is_vacant(path: &Path) -> Result<bool, OpenError> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        Err(reason) => Err(OpenError::Unreadable { path: path.to_owned(), reason }),
+    }
+}
+
+fn check_format(path: &Path, file: &File) -> Result<(), OpenError> {
+    let mut text = String::new();
+    let foreign = || OpenError::Foreign(path.to_owned());
+    file.take(FORMAT_BYTES_MAX).read_to_string(&mut text).map_err(|reason| {
+        if reason.kind() == io::ErrorKind::InvalidData {
+            foreign()
+        } else {
+            OpenError::Unreadable { path: path.to_owned(), reason }
+        }
+    })?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let ["strongroom", "store", version, engine] = words.as_slice() else {
+        return Err(foreign());
+    };
+    if version.parse() != Ok(FORMAT_VERSION) {
+        let (path, found) = (path.to_owned(), (*version).to_owned());
+        return Err(OpenError::Version { path, found, known: FORMAT_VERSION });
+    }
+    if *engine != ENGINE {
+        return Err(OpenError::Engine { path: path.to_owned(), found: (*engine).to_owned() });
+    }
+    Ok(())
+}
+
+fn write_format(folder: &Path) -> io::Result<File> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(folder.join(FORMAT_FILE))?;
+    writeln!(file, "strongroom store {FORMAT_VERSION} {ENGINE}")?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// `PATH.init`, beside the store.
+fn side_folder(path: &Path) -> Result<PathBuf, OpenError> {
+    let mut name = path.file_name().ok_or_else(|| OpenError::Foreign(path.to_owned()))?.to_owned();
+    name.push(".init");
+    Ok(path.with_file_name(name))
+}
+
+/// Removes what a crash left of an earlier creation, and nothing else.
+fn clear_side_folder(side: &Path) -> Result<(), OpenError> {
+    let unreadable = |reason| OpenError::Unreadable { path: side.to_owned(), reason };
+    let entries = match fs::read_dir(side) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(reason) => return Err(unreadable(reason)),
+    };
+    for entry in entries {
+        let name = entry.map_err(unreadable)?.file_name();
+        if ![FORMAT_FILE, DATABASE_FILE, JOURNAL_FOLDER].iter().any(|known| name == *known) {
+            return Err(OpenError::Occupied(side.to_owned()));
+        }
+    }
+    if let Ok(format) = File::open(side.join(FORMAT_FILE)) {
+        format.try_lock().map_err(|error| lock_error(side, error))?;
+        drop(Lock(format));
+    }
+    fs::remove_dir_all(side).map_err(unreadable)
+}
+
+/// Makes a folder and those above it, durably.
+fn make_folders(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    make_folders(&parent(path))?;
+    fs::create_dir(path)?;
+    sync_folder(&parent(path))
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}

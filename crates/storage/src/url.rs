@@ -1,0 +1,97 @@
+//! Which store: the text that names an engine and its place.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{MemoryStore, OpenError, RedbStore, Store};
+
+/// `redb:FOLDER` or `memory:`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreUrl {
+    /// A folder with a redb database and a journal.
+    Redb(PathBuf),
+    /// Nothing is kept.
+    Memory,
+}
+
+impl StoreUrl {
+    /// Reads a store URL.
+    ///
+    /// # Errors
+    /// [`OpenError::Url`] if it names no engine, or an engine without its folder.
+    pub fn parse(text: &str) -> Result<Self, OpenError> {
+        match text.split_once(':') {
+            Some(("redb", folder)) if !folder.is_empty() => Ok(Self::Redb(PathBuf::from(folder))),
+            Some(("memory", "")) => Ok(Self::Memory),
+            _ => Err(OpenError::Url(text.to_owned())),
+        }
+    }
+
+    /// The store's folder, if it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Redb(path) => Some(path),
+            Self::Memory => None,
+        }
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = OpenError;
+
+    fn from_str(text: &str) -> Result<Self, OpenError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redb(path) => write!(f, "redb:{}", path.display()),
+            Self::Memory => f.write_str("memory:"),
+        }
+    }
+}
+
+/// Makes a store where there is none and opens it. It blocks; a crash in between leaves no store.
+///
+/// # Errors
+/// [`OpenError::Occupied`] if something is there already, otherwise as [`open`].
+pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
+    match url {
+        StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::create(path)?)),
+        StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
+    }
+}
+
+/// Opens the store that is there. It blocks, after a crash for as long as recovery takes.
+///
+/// # Errors
+/// [`OpenError`] with the path and what to do.
+pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
+    match url {
+        StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::open(path)?)),
+        StoreUrl::Memory => Err(OpenError::NotKept),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_reads_back_as_it_was_written() {
+        for text in ["redb:/var/lib/strongroom", "redb:data", "redb:C:\\data", "memory:"] {
+            assert_eq!(StoreUrl::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_names_no_store_is_refused() {
+        for text in ["", "redb", "redb:", "memory", "memory:x", "sled:data", "/data", ":data"] {
+            assert!(matches!(StoreUrl::parse(text), Err(OpenError::Url(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Invitations: redeemed once.
+
+mod redeem;
+
+pub use redeem::{Redeemed, redeem};

@@ -1,0 +1,206 @@
+//! Somebody changes a record.
+
+use std::collections::BTreeMap;
+
+use strongroom_access_policy::{
+    AccessRequest, Facts, FieldView, RecordFacts, Shown, SubjectFacts, decide, is_mask_of,
+};
+use strongroom_model::{
+    Action, AuditObject, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext,
+    RecordHead, RecordId, Touch, UserId,
+};
+use strongroom_storage::LinePlaced;
+
+use crate::records::codec::Opened;
+use crate::records::read::read_made;
+use crate::records::view::RecordView;
+use crate::records::writer::{Checked, Writer};
+use crate::rows::damaged;
+use crate::snapshot::{Snapshot, attempt};
+use crate::trail::Attempted;
+use crate::{Answer, Expected, Flaw, TenantCtx, Vault, VaultError, keyspace};
+
+/// What is wanted; a merge patch (RFC 7396): what is absent stays, `null` removes.
+pub struct ChangeRecord {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The record.
+    pub record: RecordId,
+    /// The version that the change is made against.
+    pub expected: Expected,
+    /// Fields to be replaced or removed.
+    pub fields: Vec<(FieldName, ClearValue)>,
+    /// The users to whom it is assigned from now on.
+    pub assignees: Option<Vec<UserId>>,
+}
+
+/// Changes a record and gives it as the caller sees it.
+///
+/// # Errors
+/// [`VaultError::VersionRequired`], [`VaultError::VersionStale`]; [`VaultError::Invalid`] with every
+/// flaw, among them a value equal to the mask that the caller sees; [`VaultError::Refused`];
+/// [`VaultError::NotFound`].
+pub async fn change(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: ChangeRecord,
+) -> Result<Answer<RecordView>, VaultError> {
+    let mut lines = attempt(|| once(vault, ctx, &wanted)).await?;
+    let shown = read_made(vault, ctx, &wanted.collection, wanted.record).await?;
+    lines.extend(shown.lines);
+    Ok(Answer { value: shown.value, lines })
+}
+
+async fn once(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: &ChangeRecord,
+) -> Result<Vec<LinePlaced>, VaultError> {
+    let tenant = ctx.tenant();
+    let _ticket = vault.admission.enter();
+    let mut snapshot = Snapshot::new(vault);
+    let who = snapshot.who(ctx).await?;
+    let mut attempted = Attempted {
+        principal: who.principal,
+        action: Action::Update,
+        code: "record.change",
+        object: AuditObject::Tenant(tenant),
+    };
+    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
+        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+    };
+    attempted.object = AuditObject::Record(collection.number, wanted.record);
+    let Some(found) = snapshot.record(ctx, &collection, wanted.record).await? else {
+        let gone = snapshot.is_erased(ctx, wanted.record).await?;
+        return vault.refuse_absent(ctx, snapshot, who, attempted, gone).await;
+    };
+    let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
+    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
+
+    let written = numbers(&collection, &wanted.fields)?;
+    let (decision, seen) = {
+        let held = who.held();
+        let facts = Facts {
+            tenant: who.tenant.state,
+            collection: Some(&collection.value),
+            record: Some(RecordFacts {
+                id: wanted.record,
+                head: &opened.head,
+                subject: SubjectFacts::from(&*found.subject.value),
+            }),
+            ..Facts::of(who.actor(&held))
+        };
+        let request = AccessRequest {
+            written: &written,
+            purpose: ctx.about().purpose.as_ref(),
+            address: ctx.about().address,
+            ..AccessRequest::new(Action::Update)
+        };
+        let reading = AccessRequest { action: Action::Read, written: &[], ..request };
+        // What the caller sees of the record when reading it: a mask sent back is told by that.
+        let seen = decide(&facts, &reading, vault.now())
+            .map(|permit| permit.spend().fields)
+            .unwrap_or_default();
+        (decide(&facts, &request, vault.now()), seen)
+    };
+    let granted = match decision {
+        Ok(permit) => permit.spend(),
+        Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
+    };
+    wanted.expected.check(found.sealed.version)?;
+    refuse_masks(&collection, &seen, &opened, &wanted.fields)?;
+
+    // The whole record is sealed anew, under fresh salt, so its other fields are opened here too;
+    // they go nowhere else.
+    let mut writer = Writer::new(snapshot, ctx, collection.clone());
+    let checked = writer.check(ctx, &wanted.fields, false).await?;
+    let head = changed_head(vault, &opened, &written, &checked, wanted);
+    let mut fields: BTreeMap<u32, Plaintext<Vec<u8>>> = BTreeMap::new();
+    for number in opened.fields() {
+        if !written.contains(&FieldNumber(number)) {
+            fields.insert(number, opened.open(number)?.ok_or_else(damaged)?);
+        }
+    }
+    fields.extend(checked.fields.into_iter().map(|(number, value)| (number.0, value)));
+    let version = found.sealed.version + 1;
+    let slices: Vec<(u32, &[u8])> =
+        fields.iter().map(|(number, value)| (*number, value.expose().as_slice())).collect();
+    let sealed = vault.seal_record(
+        &key,
+        tenant,
+        &collection,
+        wanted.record,
+        found.sealed.place,
+        version,
+        &head,
+        &slices,
+    )?;
+
+    let mut batch = writer.finish(ctx).await?;
+    batch.put(keyspace::record(tenant, collection.number, wanted.record), version, sealed);
+    let touches = vec![Touch { record: wanted.record, clear: written, masked: Vec::new() }];
+    let event = attempted.allowed(&granted, touches);
+    batch.line(vault.line(tenant, Some(ctx), event).await?);
+    let committed = vault.store.commit(batch).await?;
+    Ok(committed.places().to_vec())
+}
+
+/// The numbers of the fields that are sent, ascending.
+fn numbers(
+    collection: &Collection,
+    sent: &[(FieldName, ClearValue)],
+) -> Result<Vec<FieldNumber>, VaultError> {
+    let mut flaws = Vec::new();
+    let mut numbers = Vec::with_capacity(sent.len());
+    for (name, _) in sent {
+        match collection.field(name) {
+            Some(field) => numbers.push(field.number),
+            None => flaws.push(Flaw {
+                pointer: format!("/fields/{name}"),
+                detail: "the collection has no such field".to_owned(),
+            }),
+        }
+    }
+    numbers.sort_unstable();
+    if flaws.is_empty() { Ok(numbers) } else { Err(VaultError::Invalid(flaws)) }
+}
+
+/// A caller who sees a mask and sends it back would destroy the value.
+fn refuse_masks(
+    collection: &Collection,
+    seen: &[FieldView],
+    opened: &Opened<'_>,
+    sent: &[(FieldName, ClearValue)],
+) -> Result<(), VaultError> {
+    for (name, value) in sent {
+        let Some(field) = collection.field(name) else { continue };
+        let shown = seen.iter().find(|shown| shown.number == field.number);
+        let Some(Shown::Masked(by)) = shown.map(|shown| shown.shown) else { continue };
+        let Some(stored) = opened.open(field.number.0)? else { continue };
+        let present = field.kind.load(stored.expose()).map_err(|_| damaged())?;
+        if is_mask_of(by, &field.kind, &present, value) {
+            return Err(VaultError::invalid(
+                format!("/fields/{name}"),
+                "this is the mask of the value, not a value: leave the field out to keep it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn changed_head(
+    vault: &Vault,
+    opened: &Opened<'_>,
+    written: &[FieldNumber],
+    checked: &Checked,
+    wanted: &ChangeRecord,
+) -> RecordHead {
+    let mut head = opened.head.clone();
+    head.changed_at = vault.now();
+    if let Some(assignees) = &wanted.assignees {
+        head.assignees.clone_from(assignees);
+    }
+    head.scope.retain(|attribute| !written.contains(&attribute.field));
+    head.scope.extend(checked.scope.iter().cloned());
+    head
+}

@@ -1,0 +1,117 @@
+//! Somebody creates a record.
+
+use strongroom_model::{
+    Action, AuditObject, ClearValue, CollectionName, ExternalId, FieldName, Label, Purpose,
+    RecordId, SubjectId, Timestamp, UserId,
+};
+
+use crate::idempotency::Before;
+use crate::index::Index;
+use crate::records::read::read_made;
+use crate::records::view::RecordView;
+use crate::records::writer::{Writer, external_ids};
+use crate::snapshot::{Snapshot, attempt};
+use crate::trail::Attempted;
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
+
+/// What is wanted.
+pub struct CreateRecord {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The record.
+    pub record: NewRecord,
+    /// So that a repeated request makes one record.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A record as a caller sends it.
+pub struct NewRecord {
+    /// The id that the SaaS product has for it, which no other record of the collection has.
+    pub external_id: Option<ExternalId>,
+    /// Whom it is about; by the collection's rule, where absent.
+    pub subject: Option<SubjectId>,
+    /// Who gave the data.
+    pub source: Option<Label>,
+    /// When it was collected; now, where absent.
+    pub collected_at: Option<Timestamp>,
+    /// For what it may be used; for everything that the collection may, where absent.
+    pub purposes: Option<Vec<Purpose>>,
+    /// The users to whom it is assigned.
+    pub assignees: Vec<UserId>,
+    /// Its fields.
+    pub fields: Vec<(FieldName, ClearValue)>,
+}
+
+/// Creates a record and gives it as the caller sees it.
+///
+/// # Errors
+/// [`VaultError::Invalid`] with every flaw of the fields; `external_id_taken`; `no_purpose`;
+/// [`VaultError::Refused`]; [`VaultError::NotFound`].
+pub async fn create(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: &CreateRecord,
+) -> Result<Answer<RecordView>, VaultError> {
+    let (id, mut lines) = attempt(|| once(vault, ctx, wanted)).await?;
+    let shown = read_made(vault, ctx, &wanted.collection, id).await?;
+    lines.extend(shown.lines);
+    Ok(Answer { value: shown.value, lines })
+}
+
+async fn once(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: &CreateRecord,
+) -> Result<(RecordId, Vec<strongroom_storage::LinePlaced>), VaultError> {
+    let tenant = ctx.tenant();
+    let _ticket = vault.admission.enter();
+    let mut snapshot = Snapshot::new(vault);
+    let who = snapshot.who(ctx).await?;
+    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
+        let attempted = Attempted {
+            principal: who.principal,
+            action: Action::Create,
+            code: "record.create",
+            object: AuditObject::Tenant(tenant),
+        };
+        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+    };
+    let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
+        Before::Never(slot) => slot,
+        Before::Made(id) => return Ok((RecordId::from_bytes(id), Vec::new())),
+    };
+    let values = external_ids(std::iter::once(&wanted.record));
+    if !values.is_empty() {
+        snapshot.make_room(Index::of_records(tenant, &collection), &values).await?;
+    }
+    let number = collection.number;
+    let mut writer = Writer::new(snapshot, ctx, collection);
+    let planned = match writer.plan(ctx, &who, &wanted.record).await {
+        Err(VaultError::Refused(refusal)) => {
+            let object = AuditObject::Collection(number);
+            let attempted = Attempted {
+                principal: who.principal,
+                action: Action::Create,
+                code: "record.create",
+                object,
+            };
+            return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
+        }
+        planned => planned?,
+    };
+    let object = AuditObject::Record(number, planned.id);
+    let attempted = Attempted {
+        principal: who.principal,
+        action: Action::Create,
+        code: "record.create",
+        object,
+    };
+    let event = attempted.allowed(&planned.granted, vec![planned.touch()]);
+    let mut batch = writer.finish(ctx).await?;
+    if let Some(slot) = slot {
+        slot.fill(vault, &mut batch, tenant, planned.leaf, *planned.id.as_bytes()).await?;
+    }
+    batch.line(vault.line(tenant, Some(ctx), event).await?);
+    let committed = vault.store.commit(batch).await?;
+    Ok((planned.id, committed.places().to_vec()))
+}

@@ -1,0 +1,131 @@
+//! Somebody brings in many records at once; each has its own outcome.
+
+use strongroom_model::{Action, AuditObject, CollectionName, ExternalId, RecordId};
+
+use crate::idempotency::Before;
+use crate::index::Index;
+use crate::records::create::NewRecord;
+use crate::records::writer::{Writer, external_ids};
+use crate::rows::OwnerLeaf;
+use crate::snapshot::{Snapshot, attempt};
+use crate::trail::Attempted;
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
+
+/// Most records in one request.
+pub const IMPORT_ITEMS_MAX: usize = 500;
+
+/// What is wanted.
+pub struct ImportRecords {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The records; each has an external id.
+    pub items: Vec<NewRecord>,
+    /// So that a repeated request is recognised as another one's.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What became of one item.
+#[derive(Debug)]
+pub enum Imported {
+    /// It was created.
+    Created(RecordId),
+    /// A record with its external id was there; it was left as it is.
+    Exists(RecordId),
+    /// It was not created.
+    Failed(VaultError),
+}
+
+/// Imports records: those that can be created are, in one commit.
+///
+/// # Errors
+/// [`VaultError::NotFound`] for a collection that is not there; [`VaultError::Invalid`] for too many
+/// items; what is wrong with single items is in their outcome.
+pub async fn import(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: ImportRecords,
+) -> Result<Answer<Vec<Imported>>, VaultError> {
+    if wanted.items.is_empty() || wanted.items.len() > IMPORT_ITEMS_MAX {
+        return Err(VaultError::invalid("/items", "an import has 1 to 500 items"));
+    }
+    attempt(|| once(vault, ctx, &wanted)).await
+}
+
+async fn once(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: &ImportRecords,
+) -> Result<Answer<Vec<Imported>>, VaultError> {
+    let tenant = ctx.tenant();
+    let _ticket = vault.admission.enter();
+    let mut snapshot = Snapshot::new(vault);
+    let who = snapshot.who(ctx).await?;
+    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
+        let object = AuditObject::Tenant(tenant);
+        let attempted = Attempted {
+            principal: who.principal,
+            action: Action::Create,
+            code: "record.import",
+            object,
+        };
+        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+    };
+    // A repeated import finds its records by their external ids; the row only tells other bodies apart.
+    let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
+        Before::Never(slot) => slot,
+        Before::Made(_) => None,
+    };
+    let index = Index::of_records(tenant, &collection);
+    snapshot.make_room(index, &external_ids(wanted.items.iter())).await?;
+
+    let number = collection.number;
+    let mut writer = Writer::new(snapshot, ctx, collection);
+    let mut outcomes = Vec::with_capacity(wanted.items.len());
+    let mut planned = Vec::new();
+    for item in &wanted.items {
+        let Some(external_id) = &item.external_id else {
+            outcomes.push(Imported::Failed(VaultError::invalid(
+                "/external_id",
+                "an imported record has an external id",
+            )));
+            continue;
+        };
+        if let Some(hit) = writer.snapshot.find(index, ExternalId::as_str(external_id)).await? {
+            outcomes.push(Imported::Exists(hit.record));
+            continue;
+        }
+        match writer.plan(ctx, &who, item).await {
+            Ok(record) => {
+                outcomes.push(Imported::Created(record.id));
+                planned.push(record);
+            }
+            Err(
+                error @ (VaultError::Invalid(_)
+                | VaultError::WrongState { .. }
+                | VaultError::Refused(_)
+                | VaultError::NotFound),
+            ) => outcomes.push(Imported::Failed(error)),
+            Err(error) => return Err(error),
+        }
+    }
+
+    let object = AuditObject::Collection(number);
+    let attempted = Attempted {
+        principal: who.principal,
+        action: Action::Create,
+        code: "record.import",
+        object,
+    };
+    let touches = planned.iter().map(crate::records::writer::Planned::touch).collect();
+    let event = match planned.first() {
+        Some(first) => attempted.allowed(&first.granted, touches),
+        None => attempted.done(),
+    };
+    let mut batch = writer.finish(ctx).await?;
+    if let Some(slot) = slot {
+        slot.fill(vault, &mut batch, tenant, OwnerLeaf::NOBODY, [0; 16]).await?;
+    }
+    batch.line(vault.line(tenant, Some(ctx), event).await?);
+    let committed = vault.store.commit(batch).await?;
+    Ok(Answer { value: outcomes, lines: committed.places().to_vec() })
+}

@@ -1,0 +1,220 @@
+//! Somebody lists the records of a collection.
+
+use strongroom_access_policy::{
+    AccessRequest, Facts, Permit, RecordFacts, SubjectFacts, decide_list,
+};
+use strongroom_crypto::Key;
+use strongroom_model::{
+    Action, AuditObject, CollectionName, RecordId, SubjectHead, SubjectState, TOUCHES_MAX,
+};
+use strongroom_storage::{KeyRange, RowKey};
+
+use crate::records::SealedRecord;
+use crate::records::read::person;
+use crate::records::view::{Known, RecordView, Wanted, disclose};
+use crate::snapshot::{Loaded, Snapshot, attempt};
+use crate::trail::Attempted;
+use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace};
+
+/// Rows looked at for one page, where a row scope leaves out most of them.
+const SCANNED_MAX: usize = 2_000;
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct ListRecords {
+    /// The collection.
+    pub collection: CollectionName,
+    /// Which part of it.
+    pub page: Page,
+    /// Which fields.
+    pub wanted: Wanted,
+}
+
+/// Lists records in the order in which they were created, each in the view that the caller has of
+/// it. A page may be shorter than asked for although more follow: then it has a cursor.
+///
+/// # Errors
+/// [`VaultError::Refused`]; [`VaultError::NotFound`] for a collection that is not there;
+/// [`VaultError::Invalid`] for more than 1,000 records at once.
+pub async fn list(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: ListRecords,
+) -> Result<Answer<Listed<RecordView>>, VaultError> {
+    if wanted.page.limit == 0 || wanted.page.limit > TOUCHES_MAX {
+        return Err(VaultError::invalid("/limit", "a page has 1 to 1000 records"));
+    }
+    attempt(|| once(vault, ctx, &wanted)).await
+}
+
+/// A record on the page, its head open and what the caller may see decided.
+struct Entry {
+    id: RecordId,
+    sealed: SealedRecord,
+    key: Key,
+    permit: Permit,
+    subject: Loaded<SubjectHead>,
+}
+
+async fn once(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: &ListRecords,
+) -> Result<Answer<Listed<RecordView>>, VaultError> {
+    let tenant = ctx.tenant();
+    let ticket = vault.admission.enter();
+
+    // What is known.
+    let mut snapshot = Snapshot::new(vault);
+    let who = snapshot.who(ctx).await?;
+    let mut attempted = Attempted {
+        principal: who.principal,
+        action: Action::Read,
+        code: "record.list",
+        object: AuditObject::Tenant(tenant),
+    };
+    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
+        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+    };
+    attempted.object = AuditObject::Collection(collection.number);
+    let columns = wanted.wanted.columns(&collection)?;
+
+    // The decision: once for the list, then for each record from its head.
+    let held = who.held();
+    let facts = Facts {
+        tenant: who.tenant.state,
+        collection: Some(&collection.value),
+        ..Facts::of(who.actor(&held))
+    };
+    let request = AccessRequest {
+        requested: columns.requested.as_deref(),
+        reveal: &columns.reveal,
+        purpose: ctx.about().purpose.as_ref(),
+        address: ctx.about().address,
+        ..AccessRequest::new(Action::Read)
+    };
+    let permit = match decide_list(&facts, &request, vault.now()) {
+        Ok(permit) => permit,
+        Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
+    };
+
+    let prefix = keyspace::records_prefix(tenant, collection.number);
+    let list = prefix.as_bytes();
+    let mut range = match &wanted.page.cursor {
+        None => KeyRange::prefix(list),
+        Some(cursor) => {
+            KeyRange::after(&RowKey::new(vault.open_cursor(ctx, list, cursor).await?), list)
+        }
+    };
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut last = None;
+    let mut scanned = 0;
+    let mut ended = false;
+    'pages: while !ended && scanned < SCANNED_MAX {
+        let want = wanted.page.limit - entries.len();
+        let rows = vault.store.scan(&range, want).await?;
+        ended = rows.len() < want;
+        scanned += rows.len();
+        let mut sealed = Vec::with_capacity(rows.len());
+        for (key, row) in rows {
+            let Some((_, _, id)) = keyspace::parse_record(&key) else { continue };
+            sealed.push((key, id, SealedRecord::parse(row)?));
+        }
+        let heads: Vec<RowKey> = sealed
+            .iter()
+            .map(|(_, _, record)| keyspace::subject_head(tenant, record.subject))
+            .collect();
+        let subjects = snapshot.load_subjects(&heads).await?;
+        for ((key, id, sealed), subject) in sealed.into_iter().zip(subjects) {
+            last = Some(key.clone());
+            range = KeyRange::after(&key, list);
+            let Some(subject) = subject.filter(|subject| subject.state != SubjectState::Erased)
+            else {
+                continue;
+            };
+            let record_key = match vault.record_key(tenant, &collection, sealed.place).await {
+                Err(VaultError::Erased(_)) => continue,
+                key => key?,
+            };
+            let shown = {
+                let opened = vault.open_head(&record_key, tenant, &collection, id, &sealed)?;
+                let record = RecordFacts {
+                    id,
+                    head: &opened.head,
+                    subject: SubjectFacts::from(&*subject.value),
+                };
+                permit.view_of(&record)
+            };
+            if let Some(permit) = shown {
+                entries.push(Entry { id, sealed, key: record_key, permit, subject });
+                if entries.len() == wanted.page.limit {
+                    break 'pages;
+                }
+            }
+        }
+    }
+
+    // The record of it.
+    let touches = entries.iter().filter_map(|entry| entry.permit.touch()).collect();
+    let event = strongroom_model::AuditEvent {
+        rule: Some(permit.rule()),
+        purpose: permit.purpose().map(ToString::to_string).unwrap_or_default(),
+        touches,
+        ..attempted.done()
+    };
+    let committed = vault.put_on_record(ctx, snapshot, event).await?;
+
+    // The effect.
+    let mut items = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let opened = vault.open_head(&entry.key, tenant, &collection, entry.id, &entry.sealed)?;
+        let known = Known {
+            id: entry.id,
+            version: entry.sealed.version,
+            collection: &collection,
+            person: person(&entry.subject),
+            opened: &opened,
+        };
+        items.push(disclose(entry.permit, &committed, &ticket, known)?);
+    }
+    let next = match last {
+        Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),
+        Some(_) | None => None,
+    };
+    Ok(Answer { value: Listed { items, next }, lines: committed.places().to_vec() })
+}
+
+impl Snapshot<'_> {
+    /// Subjects' heads; those whose keys are gone are left out.
+    async fn load_subjects(
+        &mut self,
+        keys: &[RowKey],
+    ) -> Result<Vec<Option<Loaded<SubjectHead>>>, VaultError> {
+        let mut unique: Vec<RowKey> = keys.to_vec();
+        unique.sort_unstable();
+        unique.dedup();
+        let loaded = match self.load_many::<SubjectHead>(&unique).await {
+            Err(VaultError::Erased(_)) => {
+                // One of them is being erased: look at them one by one.
+                let mut each = Vec::with_capacity(unique.len());
+                for key in &unique {
+                    each.push(match self.load::<SubjectHead>(key).await {
+                        Err(VaultError::Erased(_)) => None,
+                        found => found?,
+                    });
+                }
+                each
+            }
+            loaded => loaded?,
+        };
+        Ok(keys
+            .iter()
+            .map(|key| {
+                unique
+                    .binary_search(key)
+                    .ok()
+                    .and_then(|place| loaded.get(place).cloned().flatten())
+            })
+            .collect())
+    }
+}

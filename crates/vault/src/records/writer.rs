@@ -1,0 +1,456 @@
+//! Records about to be created: checked, decided, sealed and gathered into one commit.
+
+use std::collections::{BTreeMap, HashMap};
+
+use strongroom_access_policy::{AccessRequest, Facts, Granted, RecordFacts, SubjectFacts, decide};
+use strongroom_keyring::Half;
+use strongroom_model::{
+    Action, ClearValue, Collection, ExternalId, FieldName, FieldNumber, FieldType, Plaintext,
+    RecordHead, RecordId, RecordPlace, ScopeAttribute, SubjectHead, SubjectId, SubjectKind,
+    SubjectRule, SubjectState, Touch,
+};
+use strongroom_storage::{Batch, Expect};
+
+use crate::caller::Who;
+use crate::index::{Additions, Hit, Index};
+use crate::records::SealedRecord;
+use crate::records::codec::Place;
+use crate::records::create::NewRecord;
+use crate::rows::{OwnerLeaf, damaged};
+use crate::snapshot::{Loaded, Snapshot};
+use crate::subjects::new_head;
+use crate::{Flaw, TenantCtx, Vault, VaultError, keyspace};
+
+/// A record that is about to be created.
+pub(crate) struct Planned {
+    pub(crate) id: RecordId,
+    pub(crate) leaf: OwnerLeaf,
+    pub(crate) granted: Granted,
+}
+
+impl Planned {
+    /// What the audit line says was written.
+    pub(crate) fn touch(&self) -> Touch {
+        Touch { record: self.id, clear: self.granted.writes.clone(), masked: Vec::new() }
+    }
+}
+
+/// Gathers the creation of records of one collection.
+pub(crate) struct Writer<'v> {
+    pub(crate) snapshot: Snapshot<'v>,
+    pub(crate) batch: Batch,
+    collection: Loaded<Collection>,
+    additions: Additions,
+    heads: BTreeMap<SubjectId, HeadState>,
+    found: HashMap<(u32, String), Option<Hit>>,
+}
+
+struct HeadState {
+    head: SubjectHead,
+    leaf: OwnerLeaf,
+    version: u64,
+    dirty: bool,
+}
+
+/// The values of a record's fields as they are sealed.
+pub(crate) struct Checked {
+    pub(crate) fields: Vec<(FieldNumber, Plaintext<Vec<u8>>)>,
+    pub(crate) scope: Vec<ScopeAttribute>,
+    /// The subject of the record that the collection's `through` field names.
+    through: Option<SubjectId>,
+}
+
+impl<'v> Writer<'v> {
+    pub(crate) fn new(
+        snapshot: Snapshot<'v>,
+        ctx: &TenantCtx,
+        collection: Loaded<Collection>,
+    ) -> Self {
+        let additions = Additions::new(Index::of_records(ctx.tenant(), &collection));
+        Self {
+            snapshot,
+            batch: Batch::new(),
+            collection,
+            additions,
+            heads: BTreeMap::new(),
+            found: HashMap::new(),
+        }
+    }
+
+    fn vault(&self) -> &'v Vault {
+        self.snapshot.vault
+    }
+
+    /// Plans one record. An error leaves what was planned before as it is.
+    pub(crate) async fn plan(
+        &mut self,
+        ctx: &TenantCtx,
+        who: &Who,
+        wanted: &NewRecord,
+    ) -> Result<Planned, VaultError> {
+        let vault = self.vault();
+        let tenant = ctx.tenant();
+        let collection = self.collection.clone();
+        if collection.purposes.is_empty() {
+            return Err(VaultError::wrong_state(
+                "no_purpose",
+                "a collection without a declared purpose takes no records",
+            ));
+        }
+        let purposes = wanted.purposes.clone().unwrap_or_else(|| collection.purposes.clone());
+        if !purposes.iter().all(|purpose| collection.purposes.contains(purpose)) {
+            return Err(VaultError::invalid(
+                "/purposes",
+                "a purpose that the collection does not have",
+            ));
+        }
+        let checked = self.check(ctx, &wanted.fields, true).await?;
+        let (subject, place) = self.subject_of(ctx, wanted.subject, checked.through).await?;
+        let now = vault.now();
+        let head = RecordHead {
+            subject,
+            external_id: wanted.external_id.clone(),
+            source: wanted.source.clone(),
+            purposes,
+            notice: None,
+            collected_at: wanted.collected_at.unwrap_or(now),
+            created_by: who.principal,
+            created_at: now,
+            changed_at: now,
+            assignees: wanted.assignees.clone(),
+            scope: checked.scope,
+        };
+        let id = RecordId::new(now, &*vault.rng)?;
+        let granted = self.decide(ctx, who, id, &head, &checked.fields)?;
+
+        if let Some(external_id) = &wanted.external_id {
+            let free = self
+                .additions
+                .add(
+                    &mut self.snapshot,
+                    &mut self.batch,
+                    external_id.as_str(),
+                    Hit { subject, record: id },
+                )
+                .await?;
+            if !free {
+                return Err(VaultError::wrong_state(
+                    "external_id_taken",
+                    "another record of the collection has it",
+                ));
+            }
+        }
+        let key = vault.record_key(tenant, &collection, place).await?;
+        let fields: Vec<(u32, &[u8])> = checked
+            .fields
+            .iter()
+            .map(|(number, value)| (number.0, value.expose().as_slice()))
+            .collect();
+        let sealed = vault.seal_record(&key, tenant, &collection, id, place, 1, &head, &fields)?;
+        let row = keyspace::record(tenant, collection.number, id);
+        self.batch.expect_absent(row.clone()).put(row, 1, sealed);
+        let entry = keyspace::manifest_entry(tenant, subject, place.number);
+        let manifest =
+            OwnerLeaf::subject(subject, place.slot, place.epoch, strongroom_crypto::prf::MANIFEST);
+        let value = vault
+            .seal_row(
+                &entry,
+                manifest,
+                1,
+                &RecordPlace { collection: collection.number, record: id },
+            )
+            .await?;
+        self.batch.expect_absent(entry.clone()).put(entry, 1, value);
+        let leaf = OwnerLeaf::subject(subject, place.slot, place.epoch, place.number);
+        Ok(Planned { id, leaf, granted })
+    }
+
+    fn decide(
+        &self,
+        ctx: &TenantCtx,
+        who: &Who,
+        id: RecordId,
+        head: &RecordHead,
+        fields: &[(FieldNumber, Plaintext<Vec<u8>>)],
+    ) -> Result<Granted, VaultError> {
+        let written: Vec<FieldNumber> = fields.iter().map(|(number, _)| *number).collect();
+        let held = who.held();
+        let state = self.heads.get(&head.subject).map(|state| SubjectFacts::from(&state.head));
+        let subject = state.unwrap_or(SubjectFacts {
+            id: head.subject,
+            state: SubjectState::Active,
+            consents: &[],
+        });
+        let facts = Facts {
+            tenant: who.tenant.state,
+            collection: Some(&self.collection.value),
+            record: Some(RecordFacts { id, head, subject }),
+            ..Facts::of(who.actor(&held))
+        };
+        let request = AccessRequest {
+            written: &written,
+            purpose: ctx.about().purpose.as_ref(),
+            address: ctx.about().address,
+            ..AccessRequest::new(Action::Create)
+        };
+        let permit = decide(&facts, &request, self.vault().now()).map_err(VaultError::Refused)?;
+        Ok(permit.spend())
+    }
+
+    /// Checks the fields that a caller sent against the collection. `whole`: required ones must be
+    /// among them.
+    pub(crate) async fn check(
+        &mut self,
+        ctx: &TenantCtx,
+        sent: &[(FieldName, ClearValue)],
+        whole: bool,
+    ) -> Result<Checked, VaultError> {
+        let collection = self.collection.clone();
+        let mut flaws = Vec::new();
+        let mut checked =
+            Checked { fields: Vec::with_capacity(sent.len()), scope: Vec::new(), through: None };
+        for (name, value) in sent {
+            let pointer = format!("/fields/{name}");
+            let Some(field) = collection.field(name) else {
+                flaws.push(Flaw { pointer, detail: "the collection has no such field".to_owned() });
+                continue;
+            };
+            if value.is_null() {
+                if field.required {
+                    flaws
+                        .push(Flaw { pointer, detail: "a record must have this field".to_owned() });
+                }
+                continue;
+            }
+            let resolved = self.resolve(ctx, &field.kind, value, &pointer).await;
+            let (resolved, subject) = match resolved {
+                Ok(resolved) => resolved,
+                Err(VaultError::Invalid(more)) => {
+                    flaws.extend(more);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if collection.subject == SubjectRule::Through(name.clone()) {
+                checked.through = subject;
+            }
+            match field.kind.store(resolved.as_ref().unwrap_or(value)) {
+                Ok(stored) => {
+                    if field.scope {
+                        checked.scope.push(ScopeAttribute {
+                            field: field.number,
+                            value: scope_value(value),
+                        });
+                    }
+                    checked.fields.push((field.number, stored));
+                }
+                Err(malformed) => flaws.push(Flaw { pointer, detail: malformed.0.to_owned() }),
+            }
+        }
+        if whole {
+            for field in collection.fields.iter().filter(|field| field.required && !field.retired) {
+                if !sent.iter().any(|(name, _)| *name == field.name) {
+                    let detail = "a record must have this field".to_owned();
+                    flaws.push(Flaw { pointer: format!("/fields/{}", field.name), detail });
+                }
+            }
+        }
+        if !flaws.is_empty() {
+            return Err(VaultError::Invalid(flaws));
+        }
+        checked.fields.sort_unstable_by_key(|(number, _)| *number);
+        Ok(checked)
+    }
+
+    /// Finds the records that a reference names, and the subject of the one it leads to. The value
+    /// is given back only where it has to be replaced.
+    async fn resolve(
+        &mut self,
+        ctx: &TenantCtx,
+        kind: &FieldType,
+        value: &ClearValue,
+        pointer: &str,
+    ) -> Result<(Option<ClearValue>, Option<SubjectId>), VaultError> {
+        match (kind, value) {
+            (FieldType::Reference(target), value) => {
+                let hit = self.refer(ctx, target, value, pointer).await?;
+                Ok((Some(ClearValue::Text(hit.record.to_string())), Some(hit.subject)))
+            }
+            (FieldType::List(of), ClearValue::List(items)) => {
+                let FieldType::Reference(target) = &**of else { return Ok((None, None)) };
+                let mut resolved =
+                    Vec::with_capacity(items.len().min(strongroom_model::LIST_ITEMS_MAX));
+                for item in items.iter().take(strongroom_model::LIST_ITEMS_MAX) {
+                    let hit = self.refer(ctx, target, item, pointer).await?;
+                    resolved.push(ClearValue::Text(hit.record.to_string()));
+                }
+                Ok((Some(ClearValue::List(resolved)), None))
+            }
+            (FieldType::Subject, ClearValue::Text(text)) => {
+                let wrong = || VaultError::invalid(pointer, "no such subject");
+                let subject = text.parse::<SubjectId>().map_err(|_| wrong())?;
+                self.snapshot.subject(ctx.tenant(), subject).await?.ok_or_else(wrong)?;
+                Ok((None, None))
+            }
+            _ => Ok((None, None)),
+        }
+    }
+
+    /// The record that a reference names, by its id or by `{"external_id": …}`.
+    async fn refer(
+        &mut self,
+        ctx: &TenantCtx,
+        target: &strongroom_model::CollectionName,
+        value: &ClearValue,
+        pointer: &str,
+    ) -> Result<Hit, VaultError> {
+        let wrong = || VaultError::invalid(pointer, "refers to a record that there is not");
+        let collection = self.snapshot.collection(ctx.tenant(), target).await?.ok_or_else(wrong)?;
+        if let Some(external_id) = value.member("external_id").and_then(ClearValue::as_text) {
+            let known = (collection.number.0, external_id.to_owned());
+            let hit = match self.found.get(&known) {
+                Some(hit) => *hit,
+                None => {
+                    let index = Index::of_records(ctx.tenant(), &collection);
+                    let hit = self.snapshot.find(index, external_id).await?;
+                    self.found.insert(known, hit);
+                    hit
+                }
+            };
+            return hit.ok_or_else(wrong);
+        }
+        let text = value.as_text().ok_or_else(|| {
+            VaultError::invalid(
+                pointer,
+                "a reference is a record's id or an object with its `external_id`",
+            )
+        })?;
+        let record = text.parse::<RecordId>().map_err(|_| wrong())?;
+        let key = keyspace::record(ctx.tenant(), collection.number, record);
+        let mut rows = self.vault().store.get_many(std::slice::from_ref(&key)).await?;
+        let row = rows.pop().flatten().ok_or_else(wrong)?;
+        let sealed = SealedRecord::parse(row)?;
+        Ok(Hit { subject: sealed.subject, record })
+    }
+
+    /// Whose the record is, and the number it gets.
+    async fn subject_of(
+        &mut self,
+        ctx: &TenantCtx,
+        named: Option<SubjectId>,
+        through: Option<SubjectId>,
+    ) -> Result<(SubjectId, Place), VaultError> {
+        if let Some(subject) = named {
+            let number = self.number_of(ctx, subject).await?;
+            return number.ok_or_else(|| VaultError::invalid("/subject", "no such subject"));
+        }
+        match self.collection.subject {
+            SubjectRule::Own => self.new_subject(ctx).await,
+            SubjectRule::Through(_) => {
+                if let Some(subject) = through
+                    && let Some(place) = self.number_of(ctx, subject).await?
+                {
+                    return Ok(place);
+                }
+                self.filler(ctx).await
+            }
+            SubjectRule::Nobody => self.filler(ctx).await,
+        }
+    }
+
+    async fn filler(&mut self, ctx: &TenantCtx) -> Result<(SubjectId, Place), VaultError> {
+        let collection = self.collection.clone();
+        let (subject, place) = self.vault().filler_number(ctx.tenant(), &collection).await?;
+        // The head is a fact, not a change: creations that share a filler do not hinder each other,
+        // and an erasure of it hinders them all.
+        self.snapshot.subject(ctx.tenant(), subject).await?.ok_or(VaultError::Conflict)?;
+        Ok((subject, place))
+    }
+
+    async fn new_subject(&mut self, ctx: &TenantCtx) -> Result<(SubjectId, Place), VaultError> {
+        let vault = self.vault();
+        let slots = vault.keyring.take_slots(ctx.tenant(), Half::Data, 1).await?;
+        let slot = slots.first().copied().ok_or_else(damaged)?;
+        let subject = SubjectId::new(vault.now(), &*vault.rng)?;
+        let mut head = new_head(subject, SubjectKind::Person, None, vault.now());
+        let number = head.next_number;
+        head.next_number += 1;
+        let leaf = OwnerLeaf::subject(subject, slot, 0, 0);
+        self.heads.insert(subject, HeadState { head, leaf, version: 0, dirty: true });
+        Ok((subject, Place { slot, epoch: 0, number }))
+    }
+
+    /// The next number of a subject that there is. A filler's comes from this process's block.
+    async fn number_of(
+        &mut self,
+        ctx: &TenantCtx,
+        subject: SubjectId,
+    ) -> Result<Option<(SubjectId, Place)>, VaultError> {
+        if !self.heads.contains_key(&subject) {
+            let Some(found) = self.snapshot.subject(ctx.tenant(), subject).await? else {
+                return Ok(None);
+            };
+            match found.kind {
+                SubjectKind::Person => {}
+                SubjectKind::Filler(_) => return self.filler(ctx).await.map(Some),
+            }
+            if found.state == SubjectState::Erased {
+                return Ok(None);
+            }
+            let state = HeadState {
+                head: (*found.value).clone(),
+                leaf: found.leaf,
+                version: found.version,
+                dirty: false,
+            };
+            self.heads.insert(subject, state);
+        }
+        let keyring = &self.snapshot.vault.keyring;
+        let state = self.heads.get_mut(&subject).ok_or(VaultError::Conflict)?;
+        let mut number = state.head.next_number;
+        while state.version > 0
+            && keyring.is_punctured(ctx.tenant(), Half::Data, state.leaf.slot, number).await?
+        {
+            number = number.checked_add(1).ok_or(VaultError::Conflict)?;
+        }
+        state.head.next_number = number.checked_add(1).ok_or(VaultError::Conflict)?;
+        state.dirty = true;
+        Ok(Some((subject, Place { slot: state.leaf.slot, epoch: state.head.epoch, number })))
+    }
+
+    /// Completes the batch: subjects' heads, pages of the index, and what was read as facts.
+    pub(crate) async fn finish(self, ctx: &TenantCtx) -> Result<Batch, VaultError> {
+        let Self { snapshot, mut batch, additions, heads, .. } = self;
+        let vault = snapshot.vault;
+        for (subject, state) in heads.into_iter().filter(|(_, state)| state.dirty) {
+            let key = keyspace::subject_head(ctx.tenant(), subject);
+            if state.version == 0 {
+                batch.expect(Expect::Absent(key.clone()));
+            }
+            let value = vault.seal_row(&key, state.leaf, state.version + 1, &state.head).await?;
+            batch.put(key, state.version + 1, value);
+        }
+        additions.finish(vault, &mut batch).await?;
+        snapshot.expect_in(&mut batch);
+        Ok(batch)
+    }
+}
+
+/// A value as row scopes compare it.
+fn scope_value(value: &ClearValue) -> Box<str> {
+    match value {
+        ClearValue::Boolean(true) => "true".into(),
+        ClearValue::Boolean(false) => "false".into(),
+        ClearValue::Text(text) => text.as_str().into(),
+        ClearValue::Null
+        | ClearValue::Integer(_)
+        | ClearValue::Float(_)
+        | ClearValue::List(_)
+        | ClearValue::Object(_) => "".into(),
+    }
+}
+
+/// The external ids that are about to be added, for [`Snapshot::make_room`].
+pub(crate) fn external_ids<'r>(records: impl Iterator<Item = &'r NewRecord>) -> Vec<&'r str> {
+    records.filter_map(|record| record.external_id.as_ref().map(ExternalId::as_str)).collect()
+}

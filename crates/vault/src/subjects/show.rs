@@ -1,0 +1,106 @@
+//! Somebody who may read records looks at what is known of a subject.
+
+use strongroom_access_policy::{AccessRequest, Facts, SubjectFacts, absent, decide};
+use strongroom_model::{Action, AuditObject, SubjectHead, SubjectId, SubjectState};
+
+use crate::decision::Allowed;
+use crate::snapshot::{Loaded, Snapshot, Versioned, attempt};
+use crate::trail::Attempted;
+use crate::{Answer, TenantCtx, Vault, VaultError};
+
+/// Shows a subject: its state and external id, nothing of its records.
+///
+/// # Errors
+/// [`VaultError::NotFound`] for whoever may not know; [`VaultError::Refused`].
+pub async fn show(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    subject: SubjectId,
+) -> Result<Answer<Versioned<SubjectHead>>, VaultError> {
+    attempt(|| async {
+        let (snapshot, allowed, found) =
+            vault.about_subject(ctx, subject, Action::Read, "subject.read").await?;
+        let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
+        let value = Versioned { version: found.version, value: (*found.value).clone() };
+        Ok(Answer { value, lines: committed.places().to_vec() })
+    })
+    .await
+}
+
+impl Vault {
+    /// Decides on an action on subjects in general: somebody who may do it to the records of some
+    /// collection may do it.
+    pub(crate) async fn with_subjects<'v>(
+        &'v self,
+        ctx: &TenantCtx,
+        mut snapshot: Snapshot<'v>,
+        action: Action,
+        code: &'static str,
+        object: AuditObject,
+    ) -> Result<(Snapshot<'v>, Allowed), VaultError> {
+        let who = snapshot.who(ctx).await?;
+        let decision = {
+            let held = who.held();
+            let facts = Facts { tenant: who.tenant.state, ..Facts::of(who.actor(&held)) };
+            let request = AccessRequest {
+                purpose: ctx.about().purpose.as_ref(),
+                address: ctx.about().address,
+                ..AccessRequest::new(action)
+            };
+            decide(&facts, &request, self.now())
+        };
+        let attempted = Attempted { principal: who.principal, action, code, object };
+        match decision {
+            Err(refusal) => self.refuse(ctx, snapshot, attempted, refusal).await,
+            Ok(permit) => {
+                let event = attempted.allowed(&permit.spend(), Vec::new());
+                Ok((snapshot, Allowed { who, event }))
+            }
+        }
+    }
+
+    /// Decides on an action on one subject, and finds it.
+    pub(crate) async fn about_subject<'v>(
+        &'v self,
+        ctx: &TenantCtx,
+        subject: SubjectId,
+        action: Action,
+        code: &'static str,
+    ) -> Result<(Snapshot<'v>, Allowed, Loaded<SubjectHead>), VaultError> {
+        let mut snapshot = Snapshot::new(self);
+        let who = snapshot.who(ctx).await?;
+        let found = snapshot.subject(ctx.tenant(), subject).await?;
+        let found = found.filter(|found| found.state != SubjectState::Erased);
+        let decision = {
+            let held = who.held();
+            let facts = Facts {
+                tenant: who.tenant.state,
+                subject: found.as_ref().map(|found| SubjectFacts::from(&*found.value)),
+                ..Facts::of(who.actor(&held))
+            };
+            let request = AccessRequest {
+                purpose: ctx.about().purpose.as_ref(),
+                address: ctx.about().address,
+                ..AccessRequest::new(action)
+            };
+            match &found {
+                Some(_) => decide(&facts, &request, self.now()),
+                None => Err(absent(&facts, &request, self.now())),
+            }
+        };
+        let attempted = Attempted {
+            principal: who.principal,
+            action,
+            code,
+            object: AuditObject::Subject(subject),
+        };
+        match (decision, found) {
+            (Ok(permit), Some(found)) => {
+                let event = attempted.allowed(&permit.spend(), Vec::new());
+                Ok((snapshot, Allowed { who, event }, found))
+            }
+            (Err(refusal), _) => self.refuse(ctx, snapshot, attempted, refusal).await,
+            (Ok(_), None) => Err(VaultError::NotFound),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The installation: made, unlocked, locked, looked at.
+
+use strongroom_crypto::Key;
+use strongroom_keyring::Unlocked;
+use strongroom_model::{Action, AuditObject, InstallId, TenantId};
+
+use crate::snapshot::{Snapshot, attempt};
+use crate::{Answer, Secret, TenantCtx, Vault, VaultError, tenants};
+
+/// How the server stands; anybody may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Whether its keys are not loaded.
+    pub locked: bool,
+    /// The installation.
+    pub install: InstallId,
+    /// The number of the root secret in force, while unlocked.
+    pub number: Option<u64>,
+}
+
+/// How the server stands.
+pub fn status(vault: &Vault) -> Status {
+    let locked = vault.keyring.is_locked();
+    Status {
+        locked,
+        install: vault.keyring.install(),
+        number: (!locked).then(|| vault.keyring.number()),
+    }
+}
+
+/// Makes the provider in a new installation, and invites its first operator. The vault must be
+/// unlocked.
+///
+/// # Errors
+/// [`VaultError::Conflict`] if it was made before.
+pub async fn plant(vault: &Vault, operator: tenants::Owner) -> Result<Secret, VaultError> {
+    tenants::plant_provider(vault, operator).await
+}
+
+/// Loads the keys.
+///
+/// # Errors
+/// What [`strongroom_keyring::Keyring::unlock`] says.
+pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, strongroom_keyring::KeyError> {
+    let unlocked = vault.keyring.unlock(seal).await?;
+    vault.erase_soon.notify_one();
+    Ok(unlocked)
+}
+
+/// Drops the keys.
+///
+/// # Errors
+/// [`VaultError::Refused`] for whoever is no operator.
+pub async fn lock(vault: &Vault, ctx: &TenantCtx) -> Result<Answer<()>, VaultError> {
+    let answer = attempt(|| async {
+        let object = AuditObject::Tenant(TenantId::PROVIDER);
+        let (snapshot, allowed) = vault
+            .administer(ctx, Snapshot::new(vault), Action::Operate, "system.lock", object)
+            .await?;
+        let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
+        Ok(Answer { value: (), lines: committed.places().to_vec() })
+    })
+    .await?;
+    vault.admission.drain().await;
+    vault.keyring.lock();
+    vault.decoded.clear();
+    Ok(answer)
+}
+
+/// The public key with which receipts are verified (Ed25519, 32 bytes).
+///
+/// # Errors
+/// [`VaultError::Locked`].
+pub async fn receipt_key(vault: &Vault) -> Result<[u8; 32], VaultError> {
+    Ok(vault.receipt_key().await?.public())
+}

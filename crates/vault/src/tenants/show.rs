@@ -1,0 +1,44 @@
+//! A tenant looks at itself, or an operator at one of them.
+
+use strongroom_model::{Action, AuditObject, Tenant, TenantId};
+
+use crate::snapshot::{Snapshot, Versioned, attempt};
+use crate::trail::Attempted;
+use crate::{Answer, TenantCtx, Vault, VaultError};
+
+/// Shows a tenant. An operator's look is put on record in the tenant's own log.
+///
+/// # Errors
+/// [`VaultError::NotFound`] for a tenant that the caller is not of, unless it is an operator.
+pub async fn show(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    tenant: TenantId,
+) -> Result<Answer<Versioned<Tenant>>, VaultError> {
+    attempt(|| once(vault, ctx, tenant)).await
+}
+
+async fn once(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    tenant: TenantId,
+) -> Result<Answer<Versioned<Tenant>>, VaultError> {
+    let object = AuditObject::Tenant(tenant);
+    let mut snapshot = Snapshot::new(vault);
+    let event = if ctx.is_provider() {
+        let (decided, allowed) =
+            vault.administer(ctx, snapshot, Action::ManageTenants, "tenant.read", object).await?;
+        snapshot = decided;
+        allowed.event
+    } else {
+        // Everybody who is of a tenant may know its name and state.
+        let who = snapshot.who(ctx).await?;
+        Attempted { principal: who.principal, action: Action::Read, code: "tenant.read", object }
+            .done()
+    };
+    let found = snapshot.named_tenant(ctx, tenant).await?.ok_or(VaultError::NotFound)?;
+    let line = vault.line(tenant, Some(ctx), event).await?;
+    let committed = vault.store.append(vec![line], snapshot.into_facts()).await?;
+    let value = Versioned { version: found.version, value: (*found.value).clone() };
+    Ok(Answer { value, lines: committed.places().to_vec() })
+}

@@ -1,0 +1,10 @@
+//! Users: invited, listed, changed.
+
+mod change;
+mod invite;
+mod list;
+
+pub use change::{ChangeUser, change, invite_again};
+pub(crate) use invite::{INVITATION_SECONDS, NewUser, plant, plant_invitation};
+pub use invite::{InviteUser, InvitedUser, invite};
+pub use list::{UserView, list, show};
