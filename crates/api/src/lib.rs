@@ -32,6 +32,7 @@ mod sessions;
 mod subjects;
 mod system;
 mod tenants;
+mod unlocker;
 mod users;
 mod whoami;
 mod wire;
@@ -44,3 +45,4 @@ pub use limits::{
 pub use panics::log_panics_by_place;
 pub use problem::TYPE_BASE;
 pub use server::{Config, RunningServer, Server};
+pub use unlocker::{SealProof, UnlockError, Unlocker};

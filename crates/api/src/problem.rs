@@ -12,6 +12,7 @@ use strongroom_vault::policy::{Answer, Ask, CeilingKind, Condition, Missing, Ref
 use strongroom_vault::{Flaw, VaultError};
 
 use crate::limits::{DEPTH_MAX, PAGE_MAX};
+use crate::unlocker::UnlockError;
 
 /// What the type of every problem begins with; its code follows.
 pub const TYPE_BASE: &str = "https://strongroom.dev/problems/";
@@ -225,6 +226,12 @@ impl Problem {
         }
     }
 
+    /// Somebody else is unlocking the server.
+    pub(crate) fn unlocking_already() -> Self {
+        Self::new(UNAVAILABLE, "unlocking", "the server is being unlocked")
+            .retry_after(RETRY_SECONDS)
+    }
+
     fn with(mut self, more: More) -> Self {
         self.more = more;
         self
@@ -340,6 +347,25 @@ impl From<VaultError> for Problem {
                     .caused_by(source.as_ref())
             }
             VaultError::Internal(ref source) => Self::internal(source.as_ref()),
+        }
+    }
+}
+
+impl From<UnlockError> for Problem {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::WrongKey => Self::new(
+                FORBIDDEN,
+                "wrong_key",
+                "the passphrase or key is not the one that opens the root secret",
+            ),
+            UnlockError::Unavailable(ref source) => Self::new(
+                UNAVAILABLE,
+                "unavailable",
+                "the keys cannot be loaded; the log has more under this request's id",
+            )
+            .retry_after(UNLOCK_SECONDS)
+            .caused_by(source.as_ref()),
         }
     }
 }

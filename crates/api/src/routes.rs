@@ -9,11 +9,13 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use strongroom_vault::Vault;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gates::{self, Gates};
 use crate::problem::Problem;
+use crate::unlocker::Unlocker;
 use crate::{
     api_keys, audit, classes, collections, erasures, invitations, openapi, receipts,
     records, sessions, subjects, system, tenants, users, whoami,
@@ -23,6 +25,10 @@ use crate::{
 pub(crate) struct Api {
     /// The vault.
     pub(crate) vault: Arc<Vault>,
+    /// What turns a passphrase or key into loaded keys.
+    pub(crate) unlocker: Arc<dyn Unlocker>,
+    /// One attempt to unlock at a time: hashing a passphrase takes much memory.
+    pub(crate) unlocking: Semaphore,
     /// What each route demands.
     pub(crate) gates: Gates,
     /// The OpenAPI document.
@@ -59,13 +65,13 @@ pub(crate) fn all() -> Routes {
 }
 
 /// The router over a vault.
-pub(crate) fn router(vault: Arc<Vault>) -> Router {
+pub(crate) fn router(vault: Arc<Vault>, unlocker: Arc<dyn Unlocker>) -> Router {
     let (router, described) = all().split_for_parts();
     let document = openapi::finish(described);
     let gates = openapi::gates_of(&document);
     // A document of text and numbers can always be written.
     let document = serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default();
-    let api = Arc::new(Api { vault, gates, document });
+    let api = Arc::new(Api { vault, unlocker, unlocking: Semaphore::new(1), gates, document });
     router
         .route_layer(axum::middleware::from_fn_with_state(api.clone(), gates::pass))
         .fallback(nothing)

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::Limits;
 use crate::connection::{self, Stop};
 use crate::door::Door;
+use crate::unlocker::Unlocker;
 
 /// How long the accept loop rests when the system has no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -50,9 +51,10 @@ impl Server {
     pub async fn start(
         config: Config,
         vault: Arc<Vault>,
+        unlocker: Arc<dyn Unlocker>,
         rng: Arc<dyn Rng>,
     ) -> io::Result<RunningServer> {
-        Self::start_with(config, crate::routes::router(vault), rng).await
+        Self::start_with(config, crate::routes::router(vault, unlocker), rng).await
     }
 
     pub(crate) async fn start_with(

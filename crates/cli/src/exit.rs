@@ -70,9 +70,7 @@ impl From<strongroom_model::NoRandomness> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Problem(problem) => {
-                Self::new(exit_of(&problem), message_of(&problem))
-            }
+            ClientError::Problem(problem) => Self::new(exit_of(&problem), message_of(&problem)),
             ClientError::Unreachable { .. } | ClientError::TimedOut(_) => {
                 Self::new(Exit::Unreachable, error.to_string())
             }

@@ -36,7 +36,12 @@ fn secret_from(from: impl Read, path: &Path) -> Result<Zeroizing<String>, Failur
     from.take(SECRET_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::file(path, &error))?;
-    let wrong = || Failure::local(format!("`{}` holds no secret: it is empty, too long or not UTF-8", path.display()));
+    let wrong = || {
+        Failure::local(format!(
+            "`{}` holds no secret: it is empty, too long or not UTF-8",
+            path.display()
+        ))
+    };
     if bytes.len() as u64 > SECRET_BYTES_MAX {
         return Err(wrong());
     }

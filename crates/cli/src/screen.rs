@@ -62,9 +62,11 @@ impl Screen {
                 let mut table = plain();
                 table.set_header(columns.iter().map(|(title, _)| *title));
                 for entry in entries.into_iter().flatten() {
-                    table.add_row(columns.iter().map(|(_, pointer)| {
-                        entry.pointer(pointer).map(cell).unwrap_or_default()
-                    }));
+                    table.add_row(
+                        columns.iter().map(|(_, pointer)| {
+                            entry.pointer(pointer).map(cell).unwrap_or_default()
+                        }),
+                    );
                 }
                 data(&trimmed(&table))?;
                 if let Some(next) = &answer.value.next {

@@ -54,9 +54,8 @@ impl Session {
         let token = token.as_ref().map(|token| token.as_str());
         let mut client = Client::new(address, token, Arc::new(SystemRng::new()))?;
         if let Some(purpose) = common.purpose.as_deref().or(settings.purpose.as_deref()) {
-            let purpose: Purpose = purpose
-                .parse()
-                .map_err(|error| Failure::usage(format!("`--purpose`: {error}")))?;
+            let purpose: Purpose =
+                purpose.parse().map_err(|error| Failure::usage(format!("`--purpose`: {error}")))?;
             client = client.for_purpose(&purpose);
         }
         if let Some(reason) = &common.reason {
@@ -76,7 +75,8 @@ impl Session {
         if named == "provider" {
             return Ok(Place::Provider);
         }
-        let tenant = named.parse().map_err(|error| Failure::usage(format!("`--tenant`: {error}")))?;
+        let tenant =
+            named.parse().map_err(|error| Failure::usage(format!("`--tenant`: {error}")))?;
         Ok(Place::of(tenant))
     }
 

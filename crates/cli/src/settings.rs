@@ -69,7 +69,13 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error() {
         assert!(toml::from_str::<Settings>("server = \"x\"\n[serve]\nlog = \"json\"").is_ok());
-        for wrong in ["sever = \"x\"", "[serve]\nstor = \"x\"", "[server]\n", "serve = 1", "output = \"xml\""] {
+        for wrong in [
+            "sever = \"x\"",
+            "[serve]\nstor = \"x\"",
+            "[server]\n",
+            "serve = 1",
+            "output = \"xml\"",
+        ] {
             assert!(toml::from_str::<Settings>(wrong).is_err(), "{wrong}");
         }
     }

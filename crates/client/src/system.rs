@@ -61,10 +61,11 @@ pub struct Whoami {
 /// A principal: what kind, and which.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PrincipalShown {
-    /// `user`, `api-key` or `operator`.
+    /// `user`, `api-key`, `operator` and so on.
     pub kind: String,
-    /// Its id.
-    pub id: String,
+    /// Its id, if it has one.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A class that somebody holds.

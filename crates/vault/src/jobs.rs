@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use strongroom_model::TenantId;
-use strongroom_storage::KeyRange;
+use strongroom_model::{TenantId, Timestamp};
 use strongroom_storage::keyspace::RowKind;
+use strongroom_storage::{Batch, KeyRange, StoreError};
 
 use crate::{Vault, VaultError, keyspace};
 
@@ -19,6 +19,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Locked`]; [`VaultError::Unavailable`]: it goes on at the next call.
     pub async fn run_due_jobs(&self) -> Result<(), VaultError> {
+        self.remember_time().await?;
         while self.carry_out_erasures().await? > 0 {}
         let prefix = KeyRange::prefix_of(TenantId::PROVIDER, RowKind::KnownTenant);
         let mut range = prefix.clone();
@@ -32,6 +33,31 @@ impl Vault {
                 }
             }
         }
+    }
+
+    /// Stores how far time has come, so that a later start does not begin before it.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`] if the store fails.
+    pub(crate) async fn remember_time(&self) -> Result<(), VaultError> {
+        let key = keyspace::clock();
+        let version = self.recall_time().await?;
+        let mut batch = Batch::new();
+        batch.put(key, version + 1, self.now().as_micros().to_be_bytes().to_vec());
+        match self.store.commit(batch).await {
+            // Somebody else has just stored it.
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes up the time that was stored, and gives the version of its row.
+    pub(crate) async fn recall_time(&self) -> Result<u64, VaultError> {
+        let found = self.store.get_many(&[keyspace::clock()]).await?.into_iter().flatten().next();
+        let Some(row) = found else { return Ok(0) };
+        let micros = row.value.as_ref().try_into().map_err(|_| crate::rows::damaged())?;
+        self.time.raise(Timestamp::from_micros(i64::from_be_bytes(micros)));
+        Ok(row.version)
     }
 
     /// Does work as it comes up, until the server ends.

@@ -38,7 +38,7 @@ use strongroom_keyring::Keyring;
 use strongroom_model::{Clock, Rng, Timestamp};
 use strongroom_storage::{LinePlaced, Store};
 
-pub use caller::{About, Credential, TenantCtx};
+pub use caller::{About, Credential, TenantCtx, Whoami};
 pub use error::{Flaw, VaultError};
 pub use idempotency::Idempotency;
 pub use listing::{Expected, Listed, Page};
@@ -46,6 +46,8 @@ pub use machine::SystemClock;
 pub use snapshot::Versioned;
 /// Why the policy refused, as the API tells the caller.
 pub use strongroom_access_policy as policy;
+/// The words of lines and receipts, as the API shows them.
+pub use strongroom_audit as log;
 pub use token::{Secret, Token, TokenKind};
 
 /// What a use case found or made, and where its audit lines stand.

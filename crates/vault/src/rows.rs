@@ -7,7 +7,6 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use strongroom_crypto::{Context, Key, MessagePurpose, hash, stream};
 use strongroom_keyring::{Half, Leaf, Service};
 use strongroom_model::TenantId;
@@ -244,9 +243,4 @@ impl Decoded {
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
-}
-
-/// A row's value as the store takes it.
-pub(crate) fn bytes(value: Vec<u8>) -> Bytes {
-    Bytes::from(value)
 }

@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Routes {
 /// Its token is in the answer and never shown again.
 #[utoipa::path(post, path = "/api-keys", operation_id = "create_api_key", tag = "api-keys",
     params(RepeatHeader), request_body = NewApiKey,
-    responses((status = 201, description = "It was made.", body = CreatedApiKey)))]
+    responses((status = 201, description = "It was made.", body = CreatedApiKey<'_>)))]
 async fn create(
     TenantCaller(caller): TenantCaller,
     sent: Sent<NewApiKey>,

@@ -1,7 +1,5 @@
 //! The body of a request as a typed value, and the key by which the request is recognised again.
 
-use std::sync::Arc;
-
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;

@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Routes {
 /// It can be redeemed once; its user is then signed in.
 #[utoipa::path(post, path = "/invitations/redeem", operation_id = "redeem_invitation",
     tag = "invitations", request_body = Redemption,
-    responses((status = 201, description = "The user is signed in.", body = Redeemed)))]
+    responses((status = 201, description = "The user is signed in.", body = Redeemed<'_>)))]
 async fn redeem(
     State(api): State<Arc<Api>>,
     Body(redemption): Body<Redemption>,

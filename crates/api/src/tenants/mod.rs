@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Routes {
 /// The answer has a one-time invitation for the tenant's first owner.
 #[utoipa::path(post, path = "/tenants", operation_id = "create_tenant", tag = "tenants",
     params(RepeatHeader), request_body = NewTenant,
-    responses((status = 201, description = "It was made.", body = CreatedTenant)))]
+    responses((status = 201, description = "It was made.", body = CreatedTenant<'_>)))]
 async fn create(
     caller: Caller,
     sent: Sent<NewTenant>,

@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Routes {
 /// The answer has a one-time invitation for the user.
 #[utoipa::path(post, path = "/users", operation_id = "create_user", tag = "users",
     params(RepeatHeader), request_body = NewUser,
-    responses((status = 201, description = "They were invited.", body = InvitedUser)))]
+    responses((status = 201, description = "They were invited.", body = InvitedUser<'_>)))]
 async fn invite(
     TenantCaller(caller): TenantCaller,
     sent: Sent<NewUser>,
@@ -84,7 +84,7 @@ async fn change(
 /// For one who has lost their session, or never came.
 #[utoipa::path(post, path = "/users/{user}/invitation", operation_id = "invite_user_again",
     tag = "users",
-    responses((status = 201, description = "They were invited.", body = SecretShown)))]
+    responses((status = 201, description = "They were invited.", body = SecretShown<'_>)))]
 async fn invite_again(
     TenantCaller(caller): TenantCaller,
     UserPath(user): UserPath,

@@ -27,6 +27,11 @@ impl SentSecret {
     pub(crate) fn text(&self) -> &str {
         self.0.expose()
     }
+
+    /// The secret as it is, to be handed on.
+    pub(crate) const fn inner(&self) -> &Plaintext<String> {
+        &self.0
+    }
 }
 
 impl<'de> Deserialize<'de> for SentSecret {

@@ -72,8 +72,8 @@ impl Verify {
             Failure::new(Exit::CheckFailed, format!("`{}`: {error}", self.file.display()))
         };
         // Editors and terminals add and remove the last line's end; the signed bytes are inside.
-        let bytes = strongroom_audit::receipt::unarmour(&format!("{}\n", text.trim()))
-            .map_err(failed)?;
+        let bytes =
+            strongroom_audit::receipt::unarmour(&format!("{}\n", text.trim())).map_err(failed)?;
         let receipt = strongroom_audit::receipt::verify(&key, &bytes).map_err(failed)?;
         screen.value(&shown(&receipt))?;
         say("the signature is good: this installation made this statement");

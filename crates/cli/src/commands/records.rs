@@ -119,7 +119,9 @@ impl Records {
             Self::Patch { collection, record, file, version } => {
                 let change = files::client_data(&file)?;
                 let version = version.if_match();
-                session.screen.one(&scoped.change_record(&collection, record, &change, version).await?)
+                session
+                    .screen
+                    .one(&scoped.change_record(&collection, record, &change, version).await?)
             }
             Self::Delete { collection, record, if_version } => {
                 let version = if_version.map_or(IfMatch::Any, IfMatch::Version);

@@ -50,7 +50,12 @@ impl Tenants {
             }
             Self::List(page) => session.screen.list(
                 &client.tenants(&page.page()).await?,
-                &[("ID", "/id"), ("NAME", "/name"), ("STATE", "/state"), ("CREATED", "/created_at")],
+                &[
+                    ("ID", "/id"),
+                    ("NAME", "/name"),
+                    ("STATE", "/state"),
+                    ("CREATED", "/created_at"),
+                ],
             ),
             Self::Show { tenant } => session.screen.one(&client.tenant(tenant).await?),
         }

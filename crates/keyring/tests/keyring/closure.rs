@@ -261,7 +261,7 @@ async fn scene(world: &World) -> (HandedOut, BTreeSet<Leaf>, BTreeSet<(Leaf, u32
     (out, gone_leaves, gone_numbers, before)
 }
 
-async fn recorded(classes: &[u8]) -> (World, Arc<Recorder>) {
+fn recorded(classes: &[u8]) -> (World, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::new(Arc::new(MemoryStore::new())));
     let store: Arc<dyn Store> = recorder.clone();
     (World::of(store, world::memory_holders(classes)), recorder)
@@ -270,7 +270,7 @@ async fn recorded(classes: &[u8]) -> (World, Arc<Recorder>) {
 #[tokio::test]
 async fn nothing_erased_is_reachable_from_the_present_root_and_everything_else_is() {
     for classes in [&[1][..], &[1, 1, 2]] {
-        let (world, recorder) = recorded(classes).await;
+        let (world, recorder) = recorded(classes);
         let (out, gone_leaves, gone_numbers, _) = scene(&world).await;
         let history = recorder.history().await;
         let opened = Adversary::attack(&history, &shares_of(&world.holders).await);
@@ -289,7 +289,7 @@ async fn nothing_erased_is_reachable_from_the_present_root_and_everything_else_i
 
 #[tokio::test]
 async fn everything_erased_is_reachable_if_the_old_shares_were_kept() {
-    let (world, recorder) = recorded(&[1, 2]).await;
+    let (world, recorder) = recorded(&[1, 2]);
     let (out, .., before) = scene(&world).await;
     let history = recorder.history().await;
     let opened = Adversary::attack(&history, &before);
@@ -299,18 +299,20 @@ async fn everything_erased_is_reachable_if_the_old_shares_were_kept() {
 
 #[tokio::test]
 async fn without_the_share_of_one_class_nothing_is_reachable() {
-    let (world, recorder) = recorded(&[1, 2]).await;
+    let (world, recorder) = recorded(&[1, 2]);
     let (out, ..) = scene(&world).await;
     let history = recorder.history().await;
     let mut shares = shares_of(&world.holders).await;
-    shares.values_mut().for_each(|classes| drop(classes.remove(&2)));
+    for classes in shares.values_mut() {
+        classes.remove(&2);
+    }
     let opened = Adversary::attack(&history, &shares);
     assert_eq!((opened.nodes, out.reachable_leaves(&opened).len()), (0, 0));
 }
 
 #[tokio::test]
 async fn no_key_ever_stands_in_a_row_in_the_clear() {
-    let (world, recorder) = recorded(&[1]).await;
+    let (world, recorder) = recorded(&[1]);
     let (out, ..) = scene(&world).await;
     let keys: HashSet<[u8; 32]> =
         out.leaves.values().chain(out.numbers.values()).copied().collect();

@@ -39,7 +39,7 @@ impl Scene {
             })
             .collect();
         let faulty = FaultyStore { inner: Arc::clone(&store), fault: Arc::clone(&fault) };
-        let doors = holders.iter().map(|holder| -> Arc<dyn Holder> { holder.clone() }).collect();
+        let doors = holders.iter().map(|holder| Arc::clone(holder) as Arc<dyn Holder>).collect();
         let world = World::of(Arc::new(faulty), doors);
         let keyring = world.create().await;
         let mut living = BTreeMap::new();
@@ -186,7 +186,7 @@ async fn a_crash_after_any_call_of_a_shred_loses_nothing_and_the_shred_can_be_re
 async fn two_classes_with_two_holders_survive_a_crash_at_any_call() {
     for applied in [false, true] {
         let (calls, _) = everywhere(&[1, 1, 2, 2], applied, true).await;
-        assert!(calls > 60, "{calls}");
+        assert!(calls > 40, "{calls}");
     }
 }
 
@@ -246,6 +246,16 @@ async fn a_holder_that_is_away_makes_the_erasure_partial_until_it_has_forgotten(
     finish(&scene.keyring, scene.store.as_ref(), &scene.stones, &outcome).await;
     scene.check_holders().await;
     scene.check_erased(&scene.keyring).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_is_silent_for_ten_seconds_is_behind() {
+    let scene = Scene::new(&[1, 1]).await;
+    scene.holders[0].silent.store(true, Ordering::SeqCst);
+    let began = tokio::time::Instant::now();
+    let outcome = scene.keyring.shred(&scene.stones).await.unwrap();
+    assert!(!outcome.complete && outcome.holders[0].behind == 1);
+    assert!(began.elapsed() >= std::time::Duration::from_secs(10));
 }
 
 #[tokio::test]

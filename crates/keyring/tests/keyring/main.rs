@@ -1,11 +1,6 @@
 //! The keyring from outside, through the doors that the vault uses.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod closure;
 mod concurrency;

@@ -357,6 +357,8 @@ pub(crate) struct WatchedHolder {
     store: Arc<dyn Store>,
     fault: Arc<Fault>,
     pub(crate) away: AtomicBool,
+    /// It never answers.
+    pub(crate) silent: AtomicBool,
     seen: Mutex<HashMap<u64, Vec<u8>>>,
     pub(crate) violations: Mutex<Vec<String>>,
 }
@@ -368,14 +370,10 @@ impl WatchedHolder {
             store,
             fault,
             away: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             seen: Mutex::default(),
             violations: Mutex::default(),
         }
-    }
-
-    /// Every sealed share that was ever installed.
-    pub(crate) fn ever_installed(&self) -> HashMap<u64, Vec<u8>> {
-        self.seen.lock().unwrap().clone()
     }
 
     async fn through<T>(
@@ -384,6 +382,9 @@ impl WatchedHolder {
     ) -> Result<T, HolderError> {
         if self.away.load(Ordering::SeqCst) {
             return Err(HolderError::Unavailable("it is away".to_owned()));
+        }
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
         match self.fault.next() {
             Fate::Succeeds => call.await,

@@ -112,7 +112,7 @@ async fn once(
 
     // The whole record is sealed anew, under fresh salt, so its other fields are opened here too;
     // they go nowhere else.
-    let mut writer = Writer::new(snapshot, ctx, collection.clone());
+    let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
     let checked = writer.check(ctx, &wanted.fields, false).await?;
     let head = changed_head(vault, &opened, &written, &checked, wanted);
     let mut fields: BTreeMap<u32, Plaintext<Vec<u8>>> = BTreeMap::new();

@@ -85,7 +85,7 @@ async fn once(
         snapshot.make_room(Index::of_records(tenant, &collection), &values).await?;
     }
     let number = collection.number;
-    let mut writer = Writer::new(snapshot, ctx, collection);
+    let mut writer = Writer::new(snapshot, ctx, collection, 1);
     let planned = match writer.plan(ctx, &who, &wanted.record).await {
         Err(VaultError::Refused(refusal)) => {
             let object = AuditObject::Collection(number);

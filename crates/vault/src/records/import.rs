@@ -79,7 +79,7 @@ async fn once(
     snapshot.make_room(index, &external_ids(wanted.items.iter())).await?;
 
     let number = collection.number;
-    let mut writer = Writer::new(snapshot, ctx, collection);
+    let mut writer = Writer::new(snapshot, ctx, collection, wanted.items.len());
     let mut outcomes = Vec::with_capacity(wanted.items.len());
     let mut planned = Vec::new();
     for item in &wanted.items {

@@ -19,7 +19,7 @@ use crate::{Vault, VaultError, keyspace};
 
 /// Records that share a filler subject at most.
 const FILLER_RECORDS_MAX: u32 = 1 << 16;
-/// Numbers taken at a time.
+/// Numbers taken at a time, where no more are needed.
 const BLOCK: u32 = 64;
 
 /// What creations in this process share.
@@ -51,51 +51,74 @@ impl Creations {
         block.place.number += 1;
         Some((block.subject, place))
     }
+
+    fn left(&self, tenant: TenantId, collection: CollectionNumber, filler: Filler) -> u32 {
+        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let block =
+            blocks.get(&(tenant, collection)).filter(|block| block.subject == filler.subject);
+        block.map_or(0, |block| block.end.saturating_sub(block.place.number))
+    }
 }
 
 impl Vault {
-    /// A number for a record of this collection that is about nobody. Numbers that are not used are
-    /// lost, which costs nothing.
+    /// A number for a record of this collection that is about nobody, from the block that
+    /// [`Vault::reserve_filler`] has taken. Numbers that are not used are lost, which costs nothing.
+    ///
+    /// # Errors
+    /// [`VaultError::Conflict`] when others have used up the block meanwhile.
+    pub(crate) fn filler_number(
+        &self,
+        tenant: TenantId,
+        collection: &Collection,
+    ) -> Result<(SubjectId, Place), VaultError> {
+        let filler = collection.filler.ok_or(VaultError::Conflict)?;
+        self.creations.next(tenant, collection.number, filler).ok_or(VaultError::Conflict)
+    }
+
+    /// Takes a block of at least so many numbers, in a commit of its own. It comes before the
+    /// filler's head is read as a fact, because it changes the head.
     ///
     /// # Errors
     /// [`VaultError::Conflict`] when the collection got a new filler: what was read of it is old.
-    pub(crate) async fn filler_number(
+    pub(crate) async fn reserve_filler(
         &self,
         tenant: TenantId,
         collection: &Loaded<Collection>,
-    ) -> Result<(SubjectId, Place), VaultError> {
+        need: u32,
+    ) -> Result<(), VaultError> {
         if let Some(filler) = collection.filler
-            && let Some(taken) = self.creations.next(tenant, collection.number, filler)
+            && self.creations.left(tenant, collection.number, filler) >= need
         {
-            return Ok(taken);
+            return Ok(());
         }
         let _one_at_a_time = self.creations.taking.lock().await;
-        if let Some(filler) = collection.filler
-            && let Some(taken) = self.creations.next(tenant, collection.number, filler)
-        {
-            return Ok(taken);
-        }
-        let mut snapshot = Snapshot::new(self);
         let Some(filler) = collection.filler else {
             return self.plant_filler(tenant, collection).await;
         };
+        if self.creations.left(tenant, collection.number, filler) >= need {
+            return Ok(());
+        }
+        let mut snapshot = Snapshot::new(self);
         let head = snapshot.subject(tenant, filler.subject).await?.ok_or(VaultError::Conflict)?;
-        if head.next_number.saturating_add(BLOCK) > FIRST_RECORD_NUMBER + FILLER_RECORDS_MAX {
+        let block = need.max(BLOCK);
+        if head.next_number.saturating_add(block) > FIRST_RECORD_NUMBER + FILLER_RECORDS_MAX {
             return self.plant_filler(tenant, collection).await;
         }
         let first = head.next_number;
-        let grown = SubjectHead { next_number: first + BLOCK, ..(*head.value).clone() };
+        let grown = SubjectHead { next_number: first + block, ..(*head.value).clone() };
         let key = keyspace::subject_head(tenant, filler.subject);
         let mut batch = snapshot.into_batch();
         let value = self.seal_row(&key, head.leaf, head.version + 1, &grown).await?;
         batch.put(key, head.version + 1, value);
         let _committed = self.store.commit(batch).await?;
         let place = Place { slot: filler.slot, epoch: head.epoch, number: first };
-        let block = TakenBlock { subject: filler.subject, place, end: first + BLOCK };
-        let mut blocks = self.creations.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        blocks.insert((tenant, collection.number), block);
-        drop(blocks);
-        self.creations.next(tenant, collection.number, filler).ok_or(VaultError::Conflict)
+        let taken = TakenBlock { subject: filler.subject, place, end: first + block };
+        self.creations
+            .blocks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((tenant, collection.number), taken);
+        Ok(())
     }
 
     /// Gives a collection a new filler subject.
@@ -103,7 +126,7 @@ impl Vault {
         &self,
         tenant: TenantId,
         collection: &Loaded<Collection>,
-    ) -> Result<(SubjectId, Place), VaultError> {
+    ) -> Result<(), VaultError> {
         let slots = self.keyring.take_slots(tenant, Half::Data, 1).await?;
         let slot = slots.first().copied().ok_or_else(damaged)?;
         let subject = SubjectId::new(self.now(), &*self.rng)?;

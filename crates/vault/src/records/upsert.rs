@@ -33,8 +33,10 @@ pub async fn upsert(
             // Somebody else created it meanwhile.
             Err(VaultError::WrongState { code: "external_id_taken", .. }) => {}
             created => {
-                return created
-                    .map(|made| Answer { value: Upserted::Created(made.value), lines: made.lines });
+                return created.map(|made| Answer {
+                    value: Upserted::Created(made.value),
+                    lines: made.lines,
+                });
             }
         }
     }

@@ -43,6 +43,9 @@ pub(crate) struct Writer<'v> {
     additions: Additions,
     heads: BTreeMap<SubjectId, HeadState>,
     found: HashMap<(u32, String), Option<Hit>>,
+    /// How many records there will be at the most.
+    records: u32,
+    filler_reserved: bool,
 }
 
 struct HeadState {
@@ -65,6 +68,7 @@ impl<'v> Writer<'v> {
         snapshot: Snapshot<'v>,
         ctx: &TenantCtx,
         collection: Loaded<Collection>,
+        records: usize,
     ) -> Self {
         let additions = Additions::new(Index::of_records(ctx.tenant(), &collection));
         Self {
@@ -74,6 +78,8 @@ impl<'v> Writer<'v> {
             additions,
             heads: BTreeMap::new(),
             found: HashMap::new(),
+            records: u32::try_from(records).unwrap_or(u32::MAX),
+            filler_reserved: false,
         }
     }
 
@@ -360,7 +366,11 @@ impl<'v> Writer<'v> {
 
     async fn filler(&mut self, ctx: &TenantCtx) -> Result<(SubjectId, Place), VaultError> {
         let collection = self.collection.clone();
-        let (subject, place) = self.vault().filler_number(ctx.tenant(), &collection).await?;
+        if !self.filler_reserved {
+            self.vault().reserve_filler(ctx.tenant(), &collection, self.records).await?;
+            self.filler_reserved = true;
+        }
+        let (subject, place) = self.vault().filler_number(ctx.tenant(), &collection)?;
         // The head is a fact, not a change: creations that share a filler do not hinder each other,
         // and an erasure of it hinders them all.
         self.snapshot.subject(ctx.tenant(), subject).await?.ok_or(VaultError::Conflict)?;

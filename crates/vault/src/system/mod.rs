@@ -43,6 +43,9 @@ pub async fn plant(vault: &Vault, operator: tenants::Owner) -> Result<Secret, Va
 /// What [`strongroom_keyring::Keyring::unlock`] says.
 pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, strongroom_keyring::KeyError> {
     let unlocked = vault.keyring.unlock(seal).await?;
+    if let Err(error) = vault.recall_time().await {
+        tracing::warn!(error = %error, "the time that was stored could not be read");
+    }
     vault.erase_soon.notify_one();
     Ok(unlocked)
 }

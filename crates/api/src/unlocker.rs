@@ -1,0 +1,35 @@
+//! Unlocking over HTTP: how a passphrase or key becomes loaded keys is known above this room.
+
+use async_trait::async_trait;
+use strongroom_model::Plaintext;
+use strongroom_vault::Vault;
+
+/// What proves that somebody may unlock the server.
+pub enum SealProof<'a> {
+    /// The passphrase of the holders.
+    Passphrase(&'a Plaintext<String>),
+    /// The seal key itself, as text: `strongroom-seal-key-1-…`.
+    Key(&'a Plaintext<String>),
+}
+
+/// Why the server stays locked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnlockError {
+    /// The passphrase or key is not the one under which the root secret is sealed.
+    #[error("the passphrase or key is not the one that opens the root secret")]
+    WrongKey,
+    /// The store or a holder cannot be reached, or does not fit.
+    #[error("the keys cannot be loaded")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Turns a passphrase or key into loaded keys. Whoever assembles the server knows which holders
+/// there are and how their shares are sealed, and implements this.
+#[async_trait]
+pub trait Unlocker: Send + Sync + 'static {
+    /// Loads the keys. The API lets one attempt run at a time.
+    ///
+    /// # Errors
+    /// [`UnlockError`]; the server stays locked then.
+    async fn unlock(&self, vault: &Vault, proof: SealProof<'_>) -> Result<(), UnlockError>;
+}

@@ -1,0 +1,146 @@
+//! `strongroom demo`: a server with made-up people, and lines to try it with.
+
+mod people;
+mod script;
+mod world;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use strongroom_api::{Config, Limits, RunningServer, Server};
+use strongroom_client::{Client, Secret};
+use strongroom_model::Rng;
+use strongroom_storage::StoreUrl;
+use strongroom_vault::{Vault, tenants};
+use tracing::level_filters::LevelFilter;
+
+use crate::exit::Failure;
+use crate::screen::{data, say};
+use crate::server::seal::NewSeal;
+use crate::server::{Machine, init, logs, stop};
+use crate::settings::LogFormat;
+
+/// Where the demonstration listens if that port is free.
+const USUAL_PORT: u16 = 7800;
+
+/// Runs a demonstration.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep the store in this new folder
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+    /// Listen on this port [default: 7800, or another one if it is taken]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl Demo {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        logs::begin(LogFormat::Text, LevelFilter::WARN);
+        let machine = Machine::new();
+        let folder = Folder::new(self.keep, &*machine.rng)?;
+        let store = StoreUrl::Redb(folder.path.join("store"));
+        let seal = NewSeal::generate(Some(folder.path.join("seal-key")), &*machine.rng)?;
+        let operator =
+            tenants::Owner { name: "Demo Operator".parse().map_err(words)?, email: None };
+        let (vault, invitation) =
+            init::make(&store, &folder.path.join("holder"), &seal, operator, &machine).await?;
+        let server = listen(self.port, &vault, &machine).await?;
+        let working = tokio::spawn({
+            let vault = vault.clone();
+            async move { vault.work().await }
+        });
+
+        let address = format!("http://{}", server.local_addr());
+        let client = Client::new(address.parse()?, None, machine.rng.clone())?;
+        let invitation = Secret::new(invitation.token.expose().clone());
+        let world = world::fill(&client, &invitation, &machine).await?;
+        world.write_tokens(&folder.path)?;
+        data(&script::lines(&address, &folder.path, &world, &*machine.rng)?)?;
+        say(&if folder.is_kept {
+            format!(
+                "kept in `{0}`; later: strongroom serve --store redb:{0}/store --holder {0}/holder \
+                 --seal-key-file {0}/seal-key",
+                folder.path.display()
+            )
+        } else {
+            "everything is gone when this ends".to_owned()
+        });
+        say("serving until Ctrl-C");
+
+        stop::asked_for().await?;
+        server.stop().await;
+        working.abort();
+        Ok(())
+    }
+}
+
+fn words(error: strongroom_model::Malformed) -> Failure {
+    Failure::local(error.to_string())
+}
+
+/// Listens on the port that was named, else on the usual one or, if that is taken, on any.
+async fn listen(
+    port: Option<u16>,
+    vault: &std::sync::Arc<Vault>,
+    machine: &Machine,
+) -> Result<RunningServer, Failure> {
+    let ports = port.map_or_else(|| vec![USUAL_PORT, 0], |port| vec![port]);
+    let mut last = None;
+    for port in ports {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let config = Config { listen, limits: Limits::default() };
+        match Server::start(config, vault.clone(), machine.rng.clone()).await {
+            Ok(server) => return Ok(server),
+            Err(error) => {
+                last = Some(Failure::local(format!("cannot listen on `{listen}`: {error}")))
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| Failure::local("no port to listen on")))
+}
+
+/// The demonstration's folder, which goes away with it unless it is to be kept.
+struct Folder {
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl Folder {
+    fn new(keep: Option<PathBuf>, rng: &dyn Rng) -> Result<Self, Failure> {
+        let is_kept = keep.is_some();
+        let path = match keep {
+            Some(path) => path,
+            None => {
+                let mut name = [0; 16];
+                rng.fill(&mut name)?;
+                let name = data_encoding::HEXLOWER.encode(&name);
+                std::env::temp_dir().join(format!("strongroom-demo-{name}"))
+            }
+        };
+        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                Failure::local(format!("`{}` exists; name a new folder", path.display()))
+            } else {
+                Failure::file(&path, &error)
+            }
+        })?;
+        let path = absolute(&path);
+        Ok(Self { path, is_kept })
+    }
+}
+
+/// The folder as it is found from everywhere, because lines are pasted elsewhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

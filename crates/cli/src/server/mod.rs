@@ -1,0 +1,99 @@
+//! The server's side of the command line: making an installation, running it, trying it.
+//!
+//! Here the rooms are wired together: store, holders, keyring, vault and the API over it.
+
+pub(crate) mod demo;
+pub(crate) mod init;
+pub(crate) mod serve;
+
+mod logs;
+mod seal;
+mod stop;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use strongroom_crypto::SystemRng;
+use strongroom_keyring::{FileHolder, Holder, Keyring};
+use strongroom_model::{Clock, Rng};
+use strongroom_storage::{Store, StoreUrl};
+use strongroom_vault::{SystemClock, Vault};
+
+use crate::exit::{Exit, Failure};
+
+/// The class of the only holder that an installation begins with.
+const FIRST_HOLDER_CLASS: u8 = 1;
+/// The holder's file within the store's folder, unless another place is named.
+const HOLDER_FILE: &str = "holder";
+
+/// A server uses all cores.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local(format!("cannot start: {error}")))
+}
+
+/// What comes from the machine: time and randomness.
+struct Machine {
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), rng: Arc::new(SystemRng::new()) }
+    }
+}
+
+/// Where the holder's file is: named, or in the store's folder.
+fn holder_path(named: Option<PathBuf>, store: &StoreUrl) -> Result<PathBuf, Failure> {
+    named.or_else(|| store.path().map(|folder| folder.join(HOLDER_FILE))).ok_or_else(|| {
+        Failure::usage(
+            "a `memory:` store keeps nothing; use `redb:FOLDER`, or try `strongroom demo`",
+        )
+    })
+}
+
+fn parse_store(text: Option<String>) -> Result<StoreUrl, Failure> {
+    let text = text.ok_or_else(|| Failure::usage("name the store with `--store redb:FOLDER`"))?;
+    StoreUrl::parse(&text).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// Opens what `init` has made: the vault, locked.
+async fn open_vault(
+    store: &StoreUrl,
+    holder: &Path,
+    machine: &Machine,
+) -> Result<(Arc<Vault>, FileHolder, Keyring), Failure> {
+    let url = store.clone();
+    let store = tokio::task::spawn_blocking(move || strongroom_storage::open(&url))
+        .await
+        .map_err(|_| Failure::local("opening the store was cut short"))?
+        .map_err(|error| Failure::local(error.to_string()))?;
+    let file = FileHolder::open(holder, None).map_err(|error| Failure::local(error.to_string()))?;
+    let (vault, keyring) = vault_over(store, file.clone(), machine).await?;
+    Ok((vault, file, keyring))
+}
+
+async fn vault_over(
+    store: Arc<dyn Store>,
+    holder: FileHolder,
+    machine: &Machine,
+) -> Result<(Arc<Vault>, Keyring), Failure> {
+    let holders: Vec<Arc<dyn Holder>> = vec![Arc::new(holder)];
+    let keyring = Keyring::open(store.clone(), holders, machine.clock.clone(), machine.rng.clone())
+        .await
+        .map_err(|error| key_failure(&error))?;
+    let vault =
+        Vault::new(store, Arc::new(keyring.clone()), machine.clock.clone(), machine.rng.clone());
+    Ok((Arc::new(vault), keyring))
+}
+
+fn key_failure(error: &strongroom_keyring::KeyError) -> Failure {
+    let exit = match error {
+        strongroom_keyring::KeyError::WrongSealKey => Exit::Denied,
+        _ => Exit::Local,
+    };
+    Failure::new(exit, error.to_string())
+}

@@ -1,0 +1,318 @@
+//! A tenant's first day, through the use cases, on a store in memory.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use strongroom_crypto::{Key, SystemRng};
+use strongroom_keyring::{Keyring, MemoryHolder};
+use strongroom_model::*;
+use strongroom_storage::{MemoryStore, Store};
+use strongroom_vault::*;
+
+struct House {
+    vault: Vault,
+    operator: TenantCtx,
+}
+
+fn about() -> About {
+    About { request: RequestId::from_bytes([1; 16]), address: None, purpose: None }
+}
+
+async fn house() -> House {
+    let rng = Arc::new(SystemRng::new());
+    let clock = Arc::new(SystemClock::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let install = InstallId::new(Timestamp::default(), &*rng).unwrap();
+    let holder = Arc::new(MemoryHolder::new(strongroom_keyring::HolderId([3; 16]), install, 1));
+    let seal = Key::generate(&*rng).unwrap();
+    Keyring::create(
+        store.clone(),
+        vec![holder.clone()],
+        &seal,
+        install,
+        clock.clone(),
+        rng.clone(),
+    )
+    .await
+    .unwrap();
+    let keyring =
+        Keyring::open(store.clone(), vec![holder], clock.clone(), rng.clone()).await.unwrap();
+    keyring.unlock(&seal).await.unwrap();
+    let vault = Vault::new(store, Arc::new(keyring), clock, rng);
+    let operator = tenants::Owner { name: "Op".parse().unwrap(), email: None };
+    let invitation = system::plant(&vault, operator).await.unwrap();
+    let redeemed = invitations::redeem(&vault, invitation.token.expose()).await.unwrap().value;
+    let operator = vault.sign_in(redeemed.secret.token.expose(), about()).await.unwrap();
+    House { vault, operator }
+}
+
+impl House {
+    async fn tenant(&self) -> TenantCtx {
+        let wanted = tenants::CreateTenant {
+            name: "Northwind".parse().unwrap(),
+            owner: tenants::Owner { name: "Nancy".parse().unwrap(), email: None },
+            idempotency: None,
+        };
+        let made = tenants::create(&self.vault, &self.operator, wanted).await.unwrap().value;
+        let redeemed =
+            invitations::redeem(&self.vault, made.invitation.token.expose()).await.unwrap().value;
+        self.vault.sign_in(redeemed.secret.token.expose(), about()).await.unwrap()
+    }
+
+    async fn key(&self, owner: &TenantCtx, class: &str) -> TenantCtx {
+        let wanted = api_keys::CreateApiKey {
+            label: "test".parse().unwrap(),
+            classes: vec![class.parse().unwrap()],
+            expires_at: self.vault.now().plus_seconds(3600),
+            idempotency: None,
+        };
+        let made = api_keys::create(&self.vault, owner, wanted).await.unwrap().value;
+        self.vault.sign_in(made.secret.token.expose(), about()).await.unwrap()
+    }
+
+    async fn collection(
+        &self,
+        owner: &TenantCtx,
+        name: &str,
+        subject: SubjectRule,
+        fields: Vec<(&str, FieldType)>,
+    ) {
+        let fields = fields.into_iter().map(|(name, kind)| collections::NewField {
+            name: name.parse().unwrap(),
+            label: None,
+            kind,
+            category: None,
+            mask: None,
+            required: false,
+            scope: false,
+        });
+        let wanted = collections::CreateCollection {
+            name: name.parse().unwrap(),
+            label: name.parse().unwrap(),
+            purposes: vec!["sales".parse().unwrap()],
+            subject,
+            fields: fields.collect(),
+            idempotency: None,
+        };
+        collections::create(&self.vault, owner, wanted).await.unwrap();
+    }
+}
+
+fn record(external_id: &str, fields: Vec<(&str, ClearValue)>) -> records::NewRecord {
+    records::NewRecord {
+        external_id: Some(external_id.parse().unwrap()),
+        subject: None,
+        source: None,
+        collected_at: None,
+        purposes: None,
+        assignees: Vec::new(),
+        fields: fields.into_iter().map(|(name, value)| (name.parse().unwrap(), value)).collect(),
+    }
+}
+
+fn text(value: &str) -> ClearValue {
+    ClearValue::Text(value.to_owned())
+}
+
+fn shown(view: &records::RecordView) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (name, value) in &view.fields {
+        let mut json = Vec::new();
+        value.write_json(&mut json);
+        parts.push(format!("{name}={}", String::from_utf8(json).unwrap()));
+    }
+    parts.extend(view.masked.iter().map(|(name, value)| format!("{name}~{}", value.expose())));
+    parts.join(" ")
+}
+
+#[tokio::test]
+async fn two_classes_see_one_record_differently_and_an_erased_person_is_gone() {
+    let house = house().await;
+    let owner = house.tenant().await;
+    house
+        .collection(
+            &owner,
+            "customers",
+            SubjectRule::Own,
+            vec![("name", FieldType::Name), ("phone", FieldType::Phone), ("note", FieldType::Text)],
+        )
+        .await;
+    house
+        .collection(
+            &owner,
+            "orders",
+            SubjectRule::Through("customer".parse().unwrap()),
+            vec![
+                ("customer", FieldType::Reference("customers".parse().unwrap())),
+                ("total", FieldType::Decimal),
+            ],
+        )
+        .await;
+    let clerk = house.key(&owner, "clerk").await;
+    let customers: CollectionName = "customers".parse().unwrap();
+    let orders: CollectionName = "orders".parse().unwrap();
+    let wanted = records::CreateRecord {
+        collection: customers.clone(),
+        record: record(
+            "C1",
+            vec![
+                ("name", text("Ada Lovelace")),
+                ("phone", text("+44 20 7946 0958")),
+                ("note", text("likes numbers")),
+            ],
+        ),
+        idempotency: None,
+    };
+    let made = records::create(&house.vault, &owner, &wanted).await.unwrap().value;
+    assert_eq!(
+        shown(&made),
+        r#"name="Ada Lovelace" phone="+44 20 7946 0958" note="likes numbers""#
+    );
+    let again = records::create(&house.vault, &owner, &wanted).await;
+    assert_eq!(again.unwrap_err().code(), "external_id_taken");
+
+    let read = |ctx, collection: &CollectionName, id| {
+        let wanted = records::ReadRecord {
+            collection: collection.clone(),
+            record: id,
+            wanted: records::Wanted::default(),
+        };
+        records::read(&house.vault, ctx, wanted)
+    };
+    let masked = read(&clerk, &customers, made.id).await.unwrap().value;
+    assert_eq!(shown(&masked), "name~A. L. phone~••• 0958");
+
+    let mut reference = ClearValue::Object(vec![]);
+    if let ClearValue::Object(members) = &mut reference {
+        members.push(clear_value::Member { name: "external_id".into(), value: text("C1") });
+    }
+    let order = records::CreateRecord {
+        collection: orders.clone(),
+        record: record("O1", vec![("customer", reference), ("total", text("12.50"))]),
+        idempotency: None,
+    };
+    let order = records::create(&house.vault, &owner, &order).await.unwrap().value;
+    assert_eq!(order.subject, made.subject);
+
+    let listed = records::list(
+        &house.vault,
+        &clerk,
+        records::ListRecords {
+            collection: customers.clone(),
+            page: Page { limit: 10, cursor: None },
+            wanted: records::Wanted::default(),
+        },
+    )
+    .await
+    .unwrap()
+    .value;
+    assert_eq!(listed.items.len(), 1);
+
+    let erase = erasures::EraseRequest {
+        target: erasures::TargetRef::Subject(made.subject.unwrap()),
+        ground: ErasureGround::SubjectRequest,
+        dry_run: false,
+        idempotency: None,
+    };
+    let done = erasures::request(&house.vault, &owner, erase).await.unwrap().value;
+    let erasures::Requested::Erasure(done) = done else { panic!("a preview") };
+    assert_eq!(done.erasure.state, ErasureState::Erased);
+    for (collection, id) in [(&customers, made.id), (&orders, order.id)] {
+        let gone = read(&owner, collection, id).await.unwrap_err();
+        assert!(matches!(gone.code(), "not_found" | "erased"), "{}", gone.code());
+    }
+    let receipt =
+        erasures::receipt(&house.vault, &owner, done.erasure.receipt.unwrap()).await.unwrap().value;
+    assert!(receipt.armoured.starts_with("-----BEGIN STRONGROOM RECEIPT-----"));
+    house.vault.run_due_jobs().await.unwrap();
+    // The external id is free again.
+    records::create(&house.vault, &owner, &wanted).await.unwrap();
+
+    let log =
+        strongroom_vault::audit::list(&house.vault, &owner, Page { limit: 500, cursor: None })
+            .await
+            .unwrap()
+            .value;
+    assert!(log.items.iter().any(|entry| entry.event.code == "erasure.done"));
+}
+
+#[tokio::test]
+async fn an_import_keeps_its_records_apart_and_a_tenant_erased_is_gone() {
+    let house = house().await;
+    let owner = house.tenant().await;
+    house.collection(&owner, "customers", SubjectRule::Own, vec![("name", FieldType::Name)]).await;
+    house.collection(&owner, "notes", SubjectRule::Nobody, vec![("text", FieldType::Text)]).await;
+    for collection in ["customers", "notes"] {
+        for round in 0..3 {
+            let field = if collection == "customers" { "name" } else { "text" };
+            let items = (0..300)
+                .map(|n| record(&format!("X{round}-{n}"), vec![(field, text("A B"))]))
+                .collect();
+            let wanted = records::ImportRecords {
+                collection: collection.parse().unwrap(),
+                items,
+                idempotency: None,
+            };
+            let done = records::import(&house.vault, &owner, wanted).await.unwrap().value;
+            assert!(
+                done.iter().all(|item| matches!(item, records::Imported::Created(_))),
+                "{:?}",
+                done.first()
+            );
+        }
+        let items = vec![record("X1-7", vec![])];
+        let wanted = records::ImportRecords {
+            collection: collection.parse().unwrap(),
+            items,
+            idempotency: None,
+        };
+        let done = records::import(&house.vault, &owner, wanted).await.unwrap().value;
+        assert!(matches!(done.first(), Some(records::Imported::Exists(_))));
+    }
+    let mut seen = 0;
+    let mut cursor = None;
+    loop {
+        let page = Page { limit: 250, cursor };
+        let wanted = records::ListRecords {
+            collection: "notes".parse().unwrap(),
+            page,
+            wanted: records::Wanted::default(),
+        };
+        let listed = records::list(&house.vault, &owner, wanted).await.unwrap().value;
+        seen += listed.items.len();
+        cursor = listed.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, 900);
+    let erase = |target| erasures::EraseRequest {
+        target,
+        ground: ErasureGround::TenantRequest,
+        dry_run: false,
+        idempotency: None,
+    };
+    let target = erasures::TargetRef::Collection("notes".parse().unwrap());
+    let erasures::Requested::Erasure(done) =
+        erasures::request(&house.vault, &owner, erase(target)).await.unwrap().value
+    else {
+        panic!()
+    };
+    assert_eq!(done.erasure.state, ErasureState::Erased);
+    let target = erasures::TargetRef::Tenant(owner.tenant());
+    let erasures::Requested::Erasure(done) =
+        erasures::request(&house.vault, &owner, erase(target)).await.unwrap().value
+    else {
+        panic!()
+    };
+    assert_eq!(done.erasure.state, ErasureState::Erased);
+    erasures::receipt(&house.vault, &house.operator, done.erasure.receipt.unwrap()).await.unwrap();
+    house.vault.run_due_jobs().await.unwrap();
+    let wanted = records::ListRecords {
+        collection: "customers".parse().unwrap(),
+        page: Page { limit: 5, cursor: None },
+        wanted: records::Wanted::default(),
+    };
+    let gone = records::list(&house.vault, &owner, wanted).await;
+    assert!(gone.is_err());
+}
