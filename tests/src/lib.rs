@@ -1,1 +1,27 @@
-//! placeholder
+//! What the black-box tests share: a real server to talk to, a client that checks every answer's
+//! manners, made-up tenants, and the eyes of whoever holds the disk and the logs.
+//!
+//! This crate knows the product's doors: HTTP, the command line, the files that a server leaves. It
+//! does *not* know what happens between them. Whatever goes wrong in here fails the test at once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking"
+)]
+
+mod client;
+mod clock;
+mod disk;
+mod logs;
+mod server;
+mod tenant;
+
+pub use client::{Call, Caller, Reply, fresh_key};
+pub use clock::ManualClock;
+pub use disk::{Finding, Footprint, Needle, search_bytes, search_folder};
+pub use logs::Logs;
+pub use server::{Home, Server};
+pub use tenant::{Clinic, Person, Tenant};

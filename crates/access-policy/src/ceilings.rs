@@ -124,7 +124,8 @@ fn tenant_stops(state: TenantState, action: Action) -> bool {
         TenantState::Invited => action == Action::ApproveSupport,
         TenantState::Suspended => !goes_on_when_suspended(action),
         TenantState::Frozen => !matches!(action, Action::Export | Action::Terminate),
-        TenantState::Erased => true,
+        // What is left after the erasure are its receipts.
+        TenantState::Erased => action != Action::ReadAudit,
     }
 }
 

@@ -78,8 +78,7 @@ impl HttpBody for Paced {
         });
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                due.received =
-                    due.received.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+                due.received = due.received.saturating_add(frame.data_ref().map_or(0, Bytes::len));
                 let (begun, received) = (due.begun, due.received);
                 let until = begun + this.allowance(received);
                 if let Some(due) = &mut this.due {

@@ -122,7 +122,8 @@ impl Door {
 
 /// Notes the template of the route that the request matched.
 async fn note_route(request: Request, next: Next) -> Response {
-    let noted = request.extensions().get::<Arc<Notes>>().zip(request.extensions().get::<MatchedPath>());
+    let noted =
+        request.extensions().get::<Arc<Notes>>().zip(request.extensions().get::<MatchedPath>());
     if let Some((notes, path)) = noted {
         // It is set once: a request matches one route.
         let _ = notes.route.set(path.clone());

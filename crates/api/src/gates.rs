@@ -45,7 +45,8 @@ async fn admit(api: &Arc<Api>, request: &mut Request) -> Result<(), Problem> {
     match rules.gate {
         Gate::Public(_) => {}
         Gate::SignedIn | Gate::Operator | Gate::Needs(_) => {
-            let caller = Caller::sign_in(&api.vault, request.headers(), request.extensions()).await?;
+            let caller =
+                Caller::sign_in(&api.vault, request.headers(), request.extensions()).await?;
             request.extensions_mut().insert(caller);
         }
     }

@@ -25,7 +25,9 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Problem::invalid_json(format!("the body is not UTF-8 after {place} bytes"), Vec::new())
     })?;
     check_depth(body)?;
-    serde_json::from_str::<Strict<T>>(text).map(|strict| strict.0).map_err(|error| explain(body, &error))
+    serde_json::from_str::<Strict<T>>(text)
+        .map(|strict| strict.0)
+        .map_err(|error| explain(body, &error))
 }
 
 /// Reads a struct from an object only; by itself it would be read from an array too.
@@ -160,21 +162,27 @@ fn explain(body: &[u8], error: &serde_json::Error) -> Problem {
         ),
         Category::Data => {
             let message = error.to_string();
-            let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
-            let pointer = pointer(body, offset(body, line, column));
+            let message =
+                message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
+            let place = offset(body, line, column);
             if SHAPE.iter().any(|beginning| message.starts_with(beginning)) {
-                let detail = shape(message);
-                let flaw = Flaw { pointer, detail: detail.clone() };
-                Problem::invalid_json(format!("line {line}, column {column}: {detail}"), vec![flaw])
+                misshapen(line, column, pointer(body, place), shape(message))
             } else if message == TWICE {
-                let flaw = Flaw { pointer, detail: TWICE.to_owned() };
-                Problem::invalid_json(format!("line {line}, column {column}: {TWICE}"), vec![flaw])
+                misshapen(line, column, pointer(body, place), TWICE.to_owned())
             } else {
-                // The model's own words, which never repeat what they are about.
-                Problem::invalid_at(pointer, message)
+                // The model's own words, which never repeat what they are about. They come after
+                // the value was read, and after the end of what it is in, where it is the last.
+                let ended = place.checked_sub(1).and_then(|before| body.get(before));
+                let place = if matches!(ended, Some(b'}' | b']')) { place - 1 } else { place };
+                Problem::invalid_at(pointer(body, place), message)
             }
         }
     }
+}
+
+fn misshapen(line: usize, column: usize, pointer: String, detail: String) -> Problem {
+    let words = format!("line {line}, column {column}: {detail}");
+    Problem::invalid_json(words, vec![Flaw { pointer, detail }])
 }
 
 /// The part of a message that is ours.
@@ -230,7 +238,9 @@ fn pointer(body: &[u8], place: usize) -> String {
                 b'"' => {
                     begun = None;
                     if names_next && let Some(Step::Member(name)) = way.last_mut() {
-                        *name = body.get(from + 1..at).map(|name| String::from_utf8_lossy(name).into_owned());
+                        *name = body
+                            .get(from + 1..at)
+                            .map(|name| String::from_utf8_lossy(name).into_owned());
                         names_next = false;
                     }
                 }
@@ -285,6 +295,8 @@ mod tests {
         email: Option<Email>,
         #[serde(default)]
         parts: Vec<Part>,
+        #[serde(default)]
+        labels: Vec<FieldName>,
     }
 
     #[derive(Debug, serde::Deserialize)]
@@ -314,8 +326,14 @@ mod tests {
                 "invalid_json",
                 "pointer: \"/parts/1/number\"",
             ),
-            ("{\"name\":\"a\",\n \"email\":\"nobody\"}", "code: \"invalid\"", "pointer: \"/email\""),
+            (
+                "{\"name\":\"a\",\n \"email\":\"nobody\"}",
+                "code: \"invalid\"",
+                "pointer: \"/email\"",
+            ),
             ("{\"name\":\"a\",\"parts\":[{\"number\":1},{}]}", "invalid_json", "\"/parts/1\""),
+            ("{\"email\":\"nobody\",\"name\":\"a\"}", "code: \"invalid\"", "pointer: \"/email\""),
+            ("{\"name\":\"a\",\"labels\":[\"a\",\"A b\"]}", "code: \"invalid\"", "\"/labels/1\""),
         ] {
             let refusal = refusal(body);
             assert!(refusal.contains(code) && refusal.contains(words), "{body}: {refusal}");

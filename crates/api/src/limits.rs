@@ -23,7 +23,7 @@ pub const IDEMPOTENCY_KEY_LENGTH_MIN: usize = 22;
 /// Most characters of an idempotency key.
 pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 /// Most bytes of a cursor; ours are shorter.
-pub const CURSOR_LENGTH_MAX: usize = 1024;
+pub(crate) const CURSOR_LENGTH_MAX: usize = 1024;
 
 /// What a connection and a request may take. The defaults are for production; tests shorten them.
 #[derive(Debug, Clone)]

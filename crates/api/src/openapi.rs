@@ -69,8 +69,14 @@ fn add_schemas(described: &mut OpenApi) {
     let components = described.components.get_or_insert_default();
     let mut schemas = Vec::new();
     ProblemDocument::schemas(&mut schemas);
-    schemas.push((ProblemDocument::name().into_owned(), <ProblemDocument<'_> as utoipa::PartialSchema>::schema()));
-    schemas.push((FlawDocument::name().into_owned(), <FlawDocument as utoipa::PartialSchema>::schema()));
+    schemas.push((
+        ProblemDocument::name().into_owned(),
+        <ProblemDocument<'_> as utoipa::PartialSchema>::schema(),
+    ));
+    schemas.push((
+        FlawDocument::name().into_owned(),
+        <FlawDocument as utoipa::PartialSchema>::schema(),
+    ));
     components.schemas.extend(schemas);
 }
 
@@ -243,9 +249,13 @@ pub(crate) fn gates_of(document: &Value) -> Gates {
             .into_iter()
             .flatten()
             .filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"))
-            .filter_map(|parameter| parameter.get("name").and_then(Value::as_str).map(str::to_owned))
+            .filter_map(|parameter| {
+                parameter.get("name").and_then(Value::as_str).map(str::to_owned)
+            })
             .collect();
-        if let (Some(gate), Ok(method)) = (gate(&method, path), Method::from_bytes(method.as_bytes())) {
+        if let (Some(gate), Ok(method)) =
+            (gate(&method, path), Method::from_bytes(method.as_bytes()))
+        {
             gates.insert((method, path.to_owned()), Rules { gate, queries });
         }
     });

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn every_route_is_in_the_table_once_and_every_line_has_a_route() {
-        let routes: BTreeSet<(String, String)> = crate::openapi::routes_of(&crate::openapi::document());
+        let routes: BTreeSet<(String, String)> =
+            crate::openapi::routes_of(&crate::openapi::document());
         let table: BTreeSet<(String, String)> = TABLE
             .iter()
             .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))

@@ -22,7 +22,11 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request was not carried out, as its caller is told.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+/// What a problem is made of.
+#[derive(Debug, Clone)]
+struct Parts {
     kind: Kind,
     code: &'static str,
     detail: Cow<'static, str>,
@@ -48,8 +52,7 @@ struct More {
 struct Kind(StatusCode, &'static str, bool);
 
 const BAD_REQUEST: Kind = Kind(StatusCode::BAD_REQUEST, "The request cannot be read", false);
-const UNAUTHENTICATED: Kind =
-    Kind(StatusCode::UNAUTHORIZED, "A valid credential is needed", false);
+const UNAUTHENTICATED: Kind = Kind(StatusCode::UNAUTHORIZED, "A valid credential is needed", false);
 const FORBIDDEN: Kind = Kind(StatusCode::FORBIDDEN, "The request is not allowed", false);
 const NOT_FOUND: Kind = Kind(StatusCode::NOT_FOUND, "Nothing was found", false);
 const METHOD: Kind =
@@ -61,7 +64,8 @@ const STALE: Kind = Kind(StatusCode::PRECONDITION_FAILED, "Somebody else was fir
 const TOO_LARGE: Kind = Kind(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", false);
 const MEDIA: Kind =
     Kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's media type is not JSON", false);
-const ELSEWHERE: Kind = Kind(StatusCode::MISDIRECTED_REQUEST, "Another node has to be asked", false);
+const ELSEWHERE: Kind =
+    Kind(StatusCode::MISDIRECTED_REQUEST, "Another node has to be asked", false);
 const INVALID: Kind = Kind(StatusCode::UNPROCESSABLE_ENTITY, "The request is not valid", false);
 const VERSION_REQUIRED: Kind =
     Kind(StatusCode::PRECONDITION_REQUIRED, "The version must be named", false);
@@ -70,24 +74,24 @@ const OURS: Kind = Kind(StatusCode::INTERNAL_SERVER_ERROR, "The server failed", 
 
 impl Problem {
     fn new(kind: Kind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             kind,
             code,
             detail: detail.into(),
             more: More::default(),
             headers: Vec::new(),
             cause: None,
-        }
+        }))
     }
 
     /// Its stable word.
-    pub(crate) const fn code(&self) -> &'static str {
-        self.code
+    pub(crate) fn code(&self) -> &'static str {
+        self.0.code
     }
 
     /// What went wrong on our side, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     /// The body is no JSON, or not the JSON that the route takes.
@@ -134,7 +138,7 @@ impl Problem {
             "the header `Authorization: Bearer …` is missing, or its token is unknown, expired or revoked",
         );
         let challenge = HeaderValue::from_static("Bearer realm=\"strongroom\"");
-        problem.headers.push((header::WWW_AUTHENTICATE, challenge));
+        problem.0.headers.push((header::WWW_AUTHENTICATE, challenge));
         problem
     }
 
@@ -150,10 +154,13 @@ impl Problem {
 
     /// The path is there, the method is not; those that are stand in `Allow`.
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {
-        let mut problem =
-            Self::new(METHOD, "method_not_allowed", "the header `Allow` lists the methods of this path");
+        let mut problem = Self::new(
+            METHOD,
+            "method_not_allowed",
+            "the header `Allow` lists the methods of this path",
+        );
         if let Ok(allowed) = HeaderValue::from_str(allowed) {
-            problem.headers.push((header::ALLOW, allowed));
+            problem.0.headers.push((header::ALLOW, allowed));
         }
         problem
     }
@@ -201,14 +208,14 @@ impl Problem {
     /// A handler panicked.
     pub(crate) fn panicked() -> Self {
         let mut problem = Self::new(OURS, "internal", INTERNAL);
-        problem.cause = Some("a handler panicked".to_owned());
+        problem.0.cause = Some("a handler panicked".to_owned());
         problem
     }
 
     /// Something of ours failed; the chain of errors is for the log.
     pub(crate) fn internal(error: &dyn Error) -> Self {
         let mut problem = Self::new(OURS, "internal", INTERNAL);
-        problem.cause = Some(chain(error));
+        problem.0.cause = Some(chain(error));
         problem
     }
 
@@ -219,10 +226,10 @@ impl Problem {
 
     /// The same as a list of flaws, for one item of several.
     pub(crate) fn into_flaws(self) -> Vec<FlawDocument> {
-        if self.more.errors.is_empty() {
-            vec![FlawDocument { pointer: String::new(), detail: self.detail.into_owned() }]
+        if self.0.more.errors.is_empty() {
+            vec![FlawDocument { pointer: String::new(), detail: self.0.detail.into_owned() }]
         } else {
-            self.more.errors.iter().map(FlawDocument::from).collect()
+            self.0.more.errors.iter().map(FlawDocument::from).collect()
         }
     }
 
@@ -233,37 +240,37 @@ impl Problem {
     }
 
     fn with(mut self, more: More) -> Self {
-        self.more = more;
+        self.0.more = more;
         self
     }
 
     fn caused_by(mut self, error: &dyn Error) -> Self {
-        self.cause = Some(chain(error));
+        self.0.cause = Some(chain(error));
         self
     }
 
     fn retry_after(mut self, seconds: u32) -> Self {
-        self.headers.push((header::RETRY_AFTER, seconds.into()));
+        self.0.headers.push((header::RETRY_AFTER, seconds.into()));
         self
     }
 
     /// The answer, with everything but the headers that all answers have.
     pub(crate) fn render(&self, request: RequestId) -> Response {
-        let Kind(status, title, retryable) = self.kind;
+        let Kind(status, title, retryable) = self.0.kind;
         let document = ProblemDocument {
-            r#type: format!("{TYPE_BASE}{}", self.code),
+            r#type: format!("{TYPE_BASE}{}", self.0.code),
             title,
             status: status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
+            detail: &self.0.detail,
+            code: self.0.code,
             request_id: request,
             retryable,
-            errors: self.more.errors.iter().map(FlawDocument::from).collect(),
-            missing: self.more.missing.as_deref(),
-            ask: &self.more.ask,
-            purposes: &self.more.purposes,
-            current_version: self.more.current_version,
-            receipt: self.more.receipt,
+            errors: self.0.more.errors.iter().map(FlawDocument::from).collect(),
+            missing: self.0.more.missing.as_deref(),
+            ask: &self.0.more.ask,
+            purposes: &self.0.more.purposes,
+            current_version: self.0.more.current_version,
+            receipt: self.0.more.receipt,
         };
         // Texts and numbers can always be written.
         let body = serde_json::to_vec(&document).unwrap_or_default();
@@ -271,7 +278,7 @@ impl Problem {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        headers.extend(self.headers.iter().cloned());
+        headers.extend(self.0.headers.iter().cloned());
         answer
     }
 }
@@ -282,7 +289,7 @@ const INTERNAL: &str = "the server failed; its log has more under this request's
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut answer = Response::new(Body::empty());
-        *answer.status_mut() = self.kind.0;
+        *answer.status_mut() = self.0.kind.0;
         answer.extensions_mut().insert(self);
         answer
     }
@@ -342,10 +349,12 @@ impl From<VaultError> for Problem {
                     .retry_after(RETRY_SECONDS)
                     .caused_by(source.as_ref())
             }
-            VaultError::Damaged(ref source) => {
-                Self::new(OURS, "damaged", "something stored is damaged; the log has more under this request's id")
-                    .caused_by(source.as_ref())
-            }
+            VaultError::Damaged(ref source) => Self::new(
+                OURS,
+                "damaged",
+                "something stored is damaged; the log has more under this request's id",
+            )
+            .caused_by(source.as_ref()),
             VaultError::Internal(ref source) => Self::internal(source.as_ref()),
         }
     }
@@ -381,8 +390,11 @@ fn refused(refusal: &Refusal) -> Problem {
         Answer::Erased => erased(None),
         Answer::Forbidden { missing, ask } => {
             let words = missing_words(missing);
-            Problem::new(FORBIDDEN, missing.code(), format!("not allowed: {words}"))
-                .with(More { missing: Some(words), ask: vec![ask_words(ask)], ..More::default() })
+            Problem::new(FORBIDDEN, missing.code(), format!("not allowed: {words}")).with(More {
+                missing: Some(words),
+                ask: vec![ask_words(ask)],
+                ..More::default()
+            })
         }
         Answer::PurposeRequired { among } => Problem::new(
             BAD_REQUEST,
@@ -442,7 +454,9 @@ const fn ceiling_words(kind: CeilingKind) -> &'static str {
     match kind {
         CeilingKind::Principal => "a principal of this kind has no way to client data",
         CeilingKind::Key => "the bounds of the API key end before this",
-        CeilingKind::Backend => "the bounds under which the tenant admits the backend end before this",
+        CeilingKind::Backend => {
+            "the bounds under which the tenant admits the backend end before this"
+        }
         CeilingKind::Connection => {
             "the bounds under which the tenant admits the connection end before this"
         }

@@ -40,20 +40,19 @@ impl Reply {
     }
 
     /// One thing that was found or made, with its version as ETag and where its lines stand.
-    pub(crate) fn one<T, W: Serialize>(
-        answer: &Answer<Versioned<T>>,
-        show: impl FnOnce(&Versioned<T>) -> W,
-    ) -> Self {
-        Self::json(&show(&answer.value)).version(answer.value.version).lines_of(answer)
+    pub(crate) fn one<'a, W, T>(answer: &'a Answer<Versioned<T>>) -> Self
+    where
+        W: Serialize + From<&'a Versioned<T>>,
+    {
+        Self::json(&W::from(&answer.value)).version(answer.value.version).lines_of(answer)
     }
 
     /// A page of a list.
-    pub(crate) fn list<T, W: Serialize>(
-        answer: &Answer<Listed<T>>,
-        page: &Page,
-        show: impl FnMut(&T) -> W,
-    ) -> Self {
-        let data = answer.value.items.iter().map(show).collect();
+    pub(crate) fn list<'a, W, T>(answer: &'a Answer<Listed<T>>, page: &Page) -> Self
+    where
+        W: Serialize + From<&'a T>,
+    {
+        let data: Vec<W> = answer.value.items.iter().map(W::from).collect();
         let next = answer.value.next.as_deref();
         Self::json(&ListOf { data, next: next.map(str::to_owned) })
             .next(page, next)
@@ -63,7 +62,9 @@ impl Reply {
     /// A page of a list whose items are written by hand.
     pub(crate) fn list_by_hand<T: WriteJson>(answer: &Answer<Listed<T>>, page: &Page) -> Self {
         let next = answer.value.next.as_deref();
-        Self::raw(crate::wire::write_list(&answer.value.items, next)).next(page, next).lines_of(answer)
+        Self::raw(crate::wire::write_list(&answer.value.items, next))
+            .next(page, next)
+            .lines_of(answer)
     }
 
     /// A record as its caller sees it.
@@ -105,7 +106,8 @@ impl Reply {
     /// Where the next page is.
     fn next(mut self, page: &Page, cursor: Option<&str>) -> Self {
         if let Some(cursor) = cursor {
-            self.headers.push((header::LINK, format!("<{}>; rel=\"next\"", page.followed_by(cursor))));
+            self.headers
+                .push((header::LINK, format!("<{}>; rel=\"next\"", page.followed_by(cursor))));
         }
         self
     }

@@ -17,8 +17,8 @@ use crate::gates::{self, Gates};
 use crate::problem::Problem;
 use crate::unlocker::Unlocker;
 use crate::{
-    api_keys, audit, classes, collections, erasures, invitations, openapi, receipts,
-    records, sessions, subjects, system, tenants, users, whoami,
+    api_keys, audit, classes, collections, erasures, invitations, openapi, receipts, records,
+    sessions, subjects, system, tenants, users, whoami,
 };
 
 /// What handlers share.

@@ -128,7 +128,7 @@ fn pretty(value: &Value) -> String {
 
 fn plain() -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     table
 }
 

@@ -11,13 +11,13 @@ pub struct Status {
     /// Whether its keys are not loaded.
     pub locked: bool,
     /// The installation.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<String>,
     /// The program's version.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The number of the root secret in force, if the server is unlocked.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
 }
 

@@ -221,6 +221,7 @@ pub enum FieldType {
     Subject,
     /// Several values of one type.
     #[n(18)]
+    #[schema(no_recursion)]
     List(#[n(0)] Box<FieldType>),
     /// Any JSON.
     #[n(19)]

@@ -307,11 +307,13 @@ impl ConsentState {
 mod tests {
     use super::*;
 
+    type Transition<S> = fn(S) -> Result<S, WrongState>;
+
     /// Every pair of old and new state that some transition leads from and to.
     fn pairs<S: Copy + std::fmt::Debug>(
         states: &[S],
         name: fn(S) -> &'static str,
-        transitions: &[fn(S) -> Result<S, WrongState>],
+        transitions: &[Transition<S>],
     ) -> Vec<String> {
         let mut pairs = Vec::new();
         for old in states {

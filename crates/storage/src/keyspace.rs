@@ -422,6 +422,28 @@ mod tests {
     }
 
     #[test]
+    fn the_format_page_lists_every_kind_with_its_number_and_owner() {
+        let page = include_str!("../../../docs/formats/store.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| 0x")).collect();
+        assert_eq!(rows.len(), RowKind::ALL.len());
+        for (row, kind) in rows.iter().zip(RowKind::ALL) {
+            let begins = format!("| 0x{:02x} | {kind:?} ", kind.number());
+            assert!(row.starts_with(&begins), "`{row}` is not `{begins}`");
+            let owner = match kind.owner() {
+                Owner::Clear => "clear",
+                Owner::KeyState => "key state",
+                Owner::TenantAccount => "tenant, `account` half",
+                Owner::TenantData => "tenant, `data` half",
+                Owner::User => "user",
+                Owner::Subject => "subject",
+                Owner::Job => "job",
+                Owner::Day => "day",
+            };
+            assert!(row.ends_with(&format!("| {owner} |")), "`{row}` is not of `{owner}`");
+        }
+    }
+
+    #[test]
     fn keys_have_the_bytes_of_the_format_page() {
         let id = [9; 16];
         for (key, hex) in [

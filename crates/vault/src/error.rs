@@ -2,7 +2,7 @@
 
 use strongroom_access_policy::Refusal;
 use strongroom_keyring::KeyError;
-use strongroom_model::{Malformed, NoRandomness, ReceiptId};
+use strongroom_model::{Malformed, NoRandomness, ReceiptId, WrongState};
 use strongroom_storage::StoreError;
 
 /// Why a use case did not do what was asked.
@@ -74,7 +74,7 @@ pub struct Flaw {
 
 impl VaultError {
     /// One flaw at a place of the input.
-    pub fn invalid(pointer: impl Into<String>, detail: impl ToString) -> Self {
+    pub fn invalid(pointer: impl Into<String>, detail: impl std::fmt::Display) -> Self {
         Self::Invalid(vec![Flaw { pointer: pointer.into(), detail: detail.to_string() }])
     }
 
@@ -139,6 +139,15 @@ impl From<NoRandomness> for VaultError {
 impl From<Malformed> for VaultError {
     fn from(error: Malformed) -> Self {
         Self::invalid("", error)
+    }
+}
+
+impl From<WrongState> for VaultError {
+    fn from(error: WrongState) -> Self {
+        Self::wrong_state(
+            "wrong_state",
+            format!("not possible in the present state, `{}`", error.0),
+        )
     }
 }
 

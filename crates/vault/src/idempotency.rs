@@ -30,7 +30,7 @@ impl Idempotency {
     pub fn new(key: &str, route: &str, body: &[u8]) -> Self {
         let key_hash = hash::sha256(&[b"sr1/idempotency\0", key.as_bytes()]);
         let under = Key::build(|bytes| {
-            bytes.copy_from_slice(&hash::sha256(&[b"sr1/idempotency-body\0", key.as_bytes()]))
+            bytes.copy_from_slice(&hash::sha256(&[b"sr1/idempotency-body\0", key.as_bytes()]));
         });
         let body_mac = mac::hmac_sha256(&under, &[route.as_bytes(), b"\0", body]);
         Self { key_hash, body_mac }

@@ -9,7 +9,7 @@ use strongroom_storage::{Batch, KeyRange, StoreError};
 use crate::{Vault, VaultError, keyspace};
 
 /// How often the server looks for work that nobody has announced.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Tenants looked at at a time.
 const TENANTS_AT_ONCE: usize = 1000;
 

@@ -1,5 +1,5 @@
 //! A tenant's first day, through the use cases, on a store in memory.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -40,7 +40,7 @@ async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = api_keys::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, |found| ApiKey::from(&found.value)))
+    Ok(Reply::list::<ApiKey, _>(&answer, &page))
 }
 
 /// Show an API key
@@ -51,7 +51,7 @@ async fn show(
     ApiKeyPath(key): ApiKeyPath,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = api_keys::show(&caller.vault, &caller.ctx, key).await?;
-    Ok(Reply::one(&answer, |found| ApiKey::from(&found.value)))
+    Ok(Reply::one::<ApiKey, _>(&answer))
 }
 
 /// Revoke an API key

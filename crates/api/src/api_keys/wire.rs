@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use strongroom_model::{ClassName, KeyId, KeyLabel, Timestamp};
-use strongroom_vault::api_keys;
+use strongroom_vault::{Versioned, api_keys};
 use utoipa::ToSchema;
 
 use crate::extract::{FromBody, Sent};
@@ -48,15 +48,16 @@ pub(crate) struct ApiKey {
     revoked: bool,
 }
 
-impl From<&api_keys::ApiKeyView> for ApiKey {
-    fn from(view: &api_keys::ApiKeyView) -> Self {
+impl From<&Versioned<api_keys::ApiKeyView>> for ApiKey {
+    fn from(found: &Versioned<api_keys::ApiKeyView>) -> Self {
+        let api_keys::ApiKeyView { key, classes } = found.value.clone();
         Self {
-            id: view.key.id,
-            label: view.key.label.clone(),
-            classes: view.classes.clone(),
-            created_at: view.key.created_at,
-            expires_at: view.key.expires_at,
-            revoked: view.key.revoked,
+            id: key.id,
+            label: key.label,
+            classes,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            revoked: key.revoked,
         }
     }
 }
@@ -73,6 +74,6 @@ pub(crate) struct CreatedApiKey<'a> {
 
 impl<'a> From<&'a api_keys::CreatedApiKey> for CreatedApiKey<'a> {
     fn from(created: &'a api_keys::CreatedApiKey) -> Self {
-        Self { key: ApiKey::from(&created.key.value), token: Shown(&created.secret.token) }
+        Self { key: ApiKey::from(&created.key), token: Shown(&created.secret.token) }
     }
 }

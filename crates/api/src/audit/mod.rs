@@ -28,5 +28,5 @@ async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = audit::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, AuditEntry::from))
+    Ok(Reply::list::<AuditEntry, _>(&answer, &page))
 }

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    Action, ClassId, FieldNumber, Outcome, RecordId, RuleRef, SubjectId, TenantId, Timestamp,
-    Touch, UserId,
+    Action, ClassId, FieldNumber, Outcome, RecordId, RuleRef, SubjectId, Timestamp, Touch, UserId,
 };
 use strongroom_vault::audit::Entry;
 use strongroom_vault::log::line::DecodedObject;
@@ -40,7 +39,7 @@ pub(crate) struct AuditEntry {
     /// The rule that allowed it.
     rule: Option<Rule>,
     /// What it was about.
-    object: Object,
+    object: About,
     /// Which records and fields were touched.
     touches: Vec<Touched>,
 }
@@ -54,13 +53,13 @@ pub(crate) struct Rule {
     /// The class's version.
     version: u64,
     /// The rule's place in it, from 0.
-    rule: u16,
+    place: u16,
 }
 
 /// What a line is about.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditObject)]
-pub(crate) struct Object {
+pub(crate) struct About {
     /// `tenant`, `collection`, `record`, `subject`, or `other`.
     kind: &'static str,
     /// Its id; absent for a collection.
@@ -103,7 +102,7 @@ impl From<&Entry> for AuditEntry {
             code: event.code.clone(),
             purpose: (!event.purpose.is_empty()).then(|| event.purpose.clone()),
             rule: event.rule.map(Rule::from),
-            object: Object::from(&event.object),
+            object: About::from(&event.object),
             touches: event.touches.iter().map(Touched::from).collect(),
         }
     }
@@ -111,12 +110,12 @@ impl From<&Entry> for AuditEntry {
 
 impl From<RuleRef> for Rule {
     fn from(rule: RuleRef) -> Self {
-        let RuleRef { class, version, rule } = rule;
-        Self { class, version, rule }
+        let RuleRef { class, version, rule: place } = rule;
+        Self { class, version, place }
     }
 }
 
-impl From<&DecodedObject> for Object {
+impl From<&DecodedObject> for About {
     fn from(object: &DecodedObject) -> Self {
         match object {
             DecodedObject::Tenant(id) => Self::of("tenant", id.to_string()),
@@ -132,7 +131,7 @@ impl From<&DecodedObject> for Object {
     }
 }
 
-impl Object {
+impl About {
     const fn of(kind: &'static str, id: String) -> Self {
         Self { kind, id: Some(id), collection: None }
     }
@@ -152,12 +151,17 @@ impl From<&Touch> for Touched {
 
 #[cfg(test)]
 mod tests {
+    use strongroom_model::TenantId;
+
     use super::*;
 
     #[test]
     fn an_id_known_by_its_prefix_reads_as_that_kind() {
         let id = UserId::from_bytes([7; 16]);
         assert_eq!(with_prefix(UserId::PREFIX, [7; 16]), id.to_string());
-        assert_eq!(with_prefix(TenantId::PREFIX, [7; 16]), TenantId::from_bytes([7; 16]).to_string());
+        assert_eq!(
+            with_prefix(TenantId::PREFIX, [7; 16]),
+            TenantId::from_bytes([7; 16]).to_string()
+        );
     }
 }

@@ -34,7 +34,7 @@ async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let wanted = sent.value.wanted(sent.repeat)?;
     let answer = classes::create(&caller.vault, &caller.ctx, wanted).await?;
-    Ok(Reply::one(&answer, Class::from).created())
+    Ok(Reply::one::<Class, _>(&answer).created())
 }
 
 /// List permission classes
@@ -46,7 +46,7 @@ async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = classes::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, Class::from))
+    Ok(Reply::list::<Class, _>(&answer, &page))
 }
 
 /// Show a permission class
@@ -57,7 +57,7 @@ async fn show(
     ClassPath(name): ClassPath,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = classes::show(&caller.vault, &caller.ctx, &name).await?;
-    Ok(Reply::one(&answer, Class::from))
+    Ok(Reply::one::<Class, _>(&answer))
 }
 
 /// Replace what a permission class allows
@@ -74,7 +74,7 @@ async fn replace(
 ) -> Result<impl IntoResponse, Problem> {
     let wanted = replacement.of(name, expected);
     let answer = classes::replace(&caller.vault, &caller.ctx, wanted).await?;
-    Ok(Reply::one(&answer, Class::from))
+    Ok(Reply::one::<Class, _>(&answer))
 }
 
 /// Remove a permission class that nobody has

@@ -55,7 +55,10 @@ impl NewClass {
                 (label, terms)
             }
             (Some(_), Some(_)) | (None, None) => {
-                return Err(Problem::invalid_at("", "a class is made of either `template` or `terms`"));
+                return Err(Problem::invalid_at(
+                    "",
+                    "a class is made of either `template` or `terms`",
+                ));
             }
         };
         Ok(CreateClass { name, label, terms, idempotency })

@@ -28,7 +28,7 @@ async fn create(
     sent: Sent<NewCollection>,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = collections::create(&caller.vault, &caller.ctx, sent.into()).await?;
-    Ok(Reply::one(&answer, Collection::from).created())
+    Ok(Reply::one::<Collection, _>(&answer).created())
 }
 
 /// List collections
@@ -40,7 +40,7 @@ async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = collections::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, Collection::from))
+    Ok(Reply::list::<Collection, _>(&answer, &page))
 }
 
 /// Show a collection
@@ -52,7 +52,7 @@ async fn show(
     CollectionPath(name): CollectionPath,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = collections::show(&caller.vault, &caller.ctx, &name).await?;
-    Ok(Reply::one(&answer, Collection::from))
+    Ok(Reply::one::<Collection, _>(&answer))
 }
 
 /// Change a collection
@@ -69,5 +69,5 @@ async fn change(
 ) -> Result<impl IntoResponse, Problem> {
     let wanted = patch.of(name, expected);
     let answer = collections::change(&caller.vault, &caller.ctx, wanted).await?;
-    Ok(Reply::one(&answer, Collection::from))
+    Ok(Reply::one::<Collection, _>(&answer))
 }

@@ -107,7 +107,11 @@ impl FromBody for CollectionPatch {}
 
 impl CollectionPatch {
     /// As the vault takes it.
-    pub(crate) fn of(self, name: CollectionName, expected: Expected) -> collections::ChangeCollection {
+    pub(crate) fn of(
+        self,
+        name: CollectionName,
+        expected: Expected,
+    ) -> collections::ChangeCollection {
         let Self { label, purposes, add_fields, retire_fields, relabel, masks } = self;
         collections::ChangeCollection {
             name,

@@ -53,7 +53,7 @@ async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = erasures::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, Erasure::from))
+    Ok(Reply::list::<Erasure, _>(&answer, &page))
 }
 
 /// Show an erasure

@@ -29,6 +29,7 @@ impl FromBody for ErasureRequest {}
 /// What is to be erased.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = NewErasureTarget)]
 pub(crate) enum NewTarget {
     /// One record.
     #[serde(deserialize_with = "crate::json::strict")]
@@ -102,6 +103,7 @@ pub(crate) struct Erasure {
 /// What is erased.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ErasureTarget)]
 pub(crate) enum Target {
     /// One record.
     Record(RecordTarget),

@@ -6,9 +6,7 @@ use axum::http::request::Parts;
 use strongroom_model::{Plaintext, Purpose};
 use strongroom_vault::Expected;
 
-use crate::limits::{
-    IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MIN, REASON_BYTES_MAX,
-};
+use crate::limits::{IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MIN, REASON_BYTES_MAX};
 use crate::problem::Problem;
 
 /// States the purpose for which data is used.
@@ -36,16 +34,19 @@ pub(crate) fn once<'h>(
 /// The purpose that a request states.
 pub(crate) fn purpose(headers: &HeaderMap) -> Result<Option<Purpose>, Problem> {
     let Some(text) = once(headers, PURPOSE)? else { return Ok(None) };
-    text.parse().map(Some).map_err(|error: strongroom_model::Malformed| {
-        Problem::invalid_header(PURPOSE, error.0)
-    })
+    text.parse()
+        .map(Some)
+        .map_err(|error: strongroom_model::Malformed| Problem::invalid_header(PURPOSE, error.0))
 }
 
 /// The reason that a request states: percent-encoded UTF-8.
 pub(crate) fn reason(headers: &HeaderMap) -> Result<Option<Plaintext<String>>, Problem> {
     let Some(text) = once(headers, REASON)? else { return Ok(None) };
     let wrong = || {
-        Problem::invalid_header(REASON, "it is percent-encoded UTF-8 of at most 512 bytes, without control characters")
+        Problem::invalid_header(
+            REASON,
+            "it is percent-encoded UTF-8 of at most 512 bytes, without control characters",
+        )
     };
     let reason = percent_decoded(text).ok_or_else(wrong)?;
     let fits = {
@@ -74,7 +75,8 @@ fn percent_decoded(text: &str) -> Option<Plaintext<String>> {
 /// The key of a request that may be repeated.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(key) = once(headers, IDEMPOTENCY_KEY)? else { return Ok(None) };
-    let length_fits = (IDEMPOTENCY_KEY_LENGTH_MIN..=IDEMPOTENCY_KEY_LENGTH_MAX).contains(&key.len());
+    let length_fits =
+        (IDEMPOTENCY_KEY_LENGTH_MIN..=IDEMPOTENCY_KEY_LENGTH_MAX).contains(&key.len());
     let letters_fit = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if length_fits && letters_fit {
         Ok(Some(key))
@@ -126,7 +128,13 @@ pub(crate) struct IfMatchHeader {
 pub(crate) struct RepeatHeader {
     /// A random key. The same key with the same body within 24 hours is carried out once; with
     /// another body it is 422.
-    #[param(rename = "Idempotency-Key", min_length = 22, max_length = 255, pattern = "^[A-Za-z0-9_-]+$", required = false)]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 22,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_-]+$",
+        required = false
+    )]
     idempotency_key: String,
 }
 
@@ -137,7 +145,12 @@ pub(crate) struct RepeatHeader {
 pub(crate) struct MustRepeatHeader {
     /// A random key. The same key with the same body within 24 hours is carried out once; with
     /// another body it is 422.
-    #[param(rename = "Idempotency-Key", min_length = 22, max_length = 255, pattern = "^[A-Za-z0-9_-]+$")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 22,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_-]+$"
+    )]
     idempotency_key: String,
 }
 

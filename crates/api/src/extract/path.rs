@@ -46,7 +46,11 @@ pub(crate) async fn parameter<T: FromStr, S: Send + Sync>(
 ) -> Result<Option<T>, Problem> {
     // A path that is not UTF-8 names nothing; one without parameters has none.
     let Ok(parameters) = RawPathParams::from_request_parts(parts, state).await else {
-        return if parts.extensions.get::<axum::extract::MatchedPath>().is_some_and(|path| path.as_str().contains('{')) {
+        return if parts
+            .extensions
+            .get::<axum::extract::MatchedPath>()
+            .is_some_and(|path| path.as_str().contains('{'))
+        {
             Err(Problem::not_found())
         } else {
             Ok(None)

@@ -73,7 +73,10 @@ impl<S: Sync> FromRequestParts<S> for Page {
         let query: PageQuery = read(parts)?;
         let cursor = query.cursor.filter(|cursor| !cursor.is_empty());
         if cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_LENGTH_MAX) {
-            return Err(Problem::invalid_at("/cursor", "not a cursor of this list, or an expired one"));
+            return Err(Problem::invalid_at(
+                "/cursor",
+                "not a cursor of this list, or an expired one",
+            ));
         }
         let limit = query.limit.as_deref().map_or(Ok(PAGE_DEFAULT), limit)?;
         let uri = original_uri(parts);
@@ -101,11 +104,9 @@ pub(crate) fn original_uri(parts: &Parts) -> Uri {
 
 fn read<T: serde::de::DeserializeOwned>(parts: &Parts) -> Result<T, Problem> {
     // The rejection may repeat what was sent.
-    Query::try_from_uri(&parts.uri).map(|Query(query)| query).map_err(|_| {
-        Problem::invalid_query(
-            "a member of the query cannot be read or stands twice",
-        )
-    })
+    Query::try_from_uri(&parts.uri)
+        .map(|Query(query)| query)
+        .map_err(|_| Problem::invalid_query("a member of the query cannot be read or stands twice"))
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {
@@ -122,7 +123,9 @@ fn limit(text: &str) -> Result<usize, Problem> {
 fn names_of(member: &'static str, names: &str) -> Result<Vec<FieldName>, Problem> {
     let parsed: Result<Vec<FieldName>, _> = names.split(',').map(str::parse).collect();
     parsed.map_err(|_| {
-        Problem::invalid_query(format!("`{member}` is a list of field names, with commas between them"))
+        Problem::invalid_query(format!(
+            "`{member}` is a list of field names, with commas between them"
+        ))
     })
 }
 

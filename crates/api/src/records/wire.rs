@@ -149,7 +149,7 @@ impl NewImport {
 }
 
 /// A record as the caller sees it.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[expect(dead_code, reason = "only its shape is used; `wire/record.rs` writes it")]
 pub(crate) struct Record {
     /// Its id.

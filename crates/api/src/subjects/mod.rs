@@ -26,7 +26,7 @@ async fn create(
     sent: Sent<NewSubject>,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = subjects::create(&caller.vault, &caller.ctx, sent.into()).await?;
-    Ok(Reply::one(&answer, |made| Subject::from(&made.value)).created())
+    Ok(Reply::one::<Subject, _>(&answer).created())
 }
 
 /// Show a subject
@@ -38,7 +38,7 @@ async fn show(
     SubjectPath(subject): SubjectPath,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = subjects::show(&caller.vault, &caller.ctx, subject).await?;
-    Ok(Reply::one(&answer, |found| Subject::from(&found.value)))
+    Ok(Reply::one::<Subject, _>(&answer))
 }
 
 /// List where the records of a subject are
@@ -52,5 +52,5 @@ async fn records(
 ) -> Result<impl IntoResponse, Problem> {
     let wanted = page.wanted.clone();
     let answer = subjects::records(&caller.vault, &caller.ctx, subject, wanted).await?;
-    Ok(Reply::list(&answer, &page, SubjectRecord::from))
+    Ok(Reply::list::<SubjectRecord, _>(&answer, &page))
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_model::{
     CollectionName, ExternalId, RecordId, SubjectHead, SubjectId, SubjectState, Timestamp,
 };
-use strongroom_vault::subjects;
+use strongroom_vault::{Versioned, subjects};
 use utoipa::ToSchema;
 
 use crate::extract::{FromBody, Sent};
@@ -40,8 +40,9 @@ pub(crate) struct Subject {
     created_at: Timestamp,
 }
 
-impl From<&SubjectHead> for Subject {
-    fn from(head: &SubjectHead) -> Self {
+impl From<&Versioned<SubjectHead>> for Subject {
+    fn from(found: &Versioned<SubjectHead>) -> Self {
+        let head = &found.value;
         Self {
             id: head.id,
             state: head.state,

@@ -23,10 +23,7 @@ pub(crate) fn routes() -> Routes {
 #[utoipa::path(post, path = "/tenants", operation_id = "create_tenant", tag = "tenants",
     params(RepeatHeader), request_body = NewTenant,
     responses((status = 201, description = "It was made.", body = CreatedTenant<'_>)))]
-async fn create(
-    caller: Caller,
-    sent: Sent<NewTenant>,
-) -> Result<impl IntoResponse, Problem> {
+async fn create(caller: Caller, sent: Sent<NewTenant>) -> Result<impl IntoResponse, Problem> {
     let answer = tenants::create(&caller.vault, &caller.ctx, sent.into()).await?;
     let location = format!("/v1/tenants/{}", answer.value.tenant.value.id);
     Ok(Reply::json(&CreatedTenant::from(&answer.value))
@@ -42,13 +39,16 @@ async fn create(
     responses((status = 200, description = "A page of them.", body = ListOf<Tenant>)))]
 async fn list(caller: Caller, page: Page) -> Result<impl IntoResponse, Problem> {
     let answer = tenants::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, |found| Tenant::from(&found.value)))
+    Ok(Reply::list::<Tenant, _>(&answer, &page))
 }
 
 /// Show a tenant
 #[utoipa::path(get, path = "/tenants/{tenant}", operation_id = "show_tenant", tag = "tenants",
     responses((status = 200, description = "It was found.", body = Tenant)))]
-async fn show(caller: Caller, TenantPath(tenant): TenantPath) -> Result<impl IntoResponse, Problem> {
+async fn show(
+    caller: Caller,
+    TenantPath(tenant): TenantPath,
+) -> Result<impl IntoResponse, Problem> {
     let answer = tenants::show(&caller.vault, &caller.ctx, tenant).await?;
-    Ok(Reply::one(&answer, |found| Tenant::from(&found.value)))
+    Ok(Reply::one::<Tenant, _>(&answer))
 }

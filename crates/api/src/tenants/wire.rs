@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use strongroom_model::{Email, Label, TenantId, TenantState, Timestamp};
-use strongroom_vault::tenants;
+use strongroom_vault::{Versioned, tenants};
 use utoipa::ToSchema;
 
 use crate::extract::{FromBody, Sent};
@@ -55,8 +55,9 @@ pub(crate) struct Tenant {
     created_at: Timestamp,
 }
 
-impl From<&strongroom_model::Tenant> for Tenant {
-    fn from(tenant: &strongroom_model::Tenant) -> Self {
+impl From<&Versioned<strongroom_model::Tenant>> for Tenant {
+    fn from(found: &Versioned<strongroom_model::Tenant>) -> Self {
+        let tenant = &found.value;
         Self {
             id: tenant.id,
             name: tenant.name.clone(),
@@ -77,6 +78,6 @@ pub(crate) struct CreatedTenant<'a> {
 
 impl<'a> From<&'a tenants::CreatedTenant> for CreatedTenant<'a> {
     fn from(created: &'a tenants::CreatedTenant) -> Self {
-        Self { tenant: Tenant::from(&created.tenant.value), invitation: (&created.invitation).into() }
+        Self { tenant: Tenant::from(&created.tenant), invitation: (&created.invitation).into() }
     }
 }

@@ -48,7 +48,7 @@ async fn list(
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = users::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list(&answer, &page, |found| User::from(&found.value)))
+    Ok(Reply::list::<User, _>(&answer, &page))
 }
 
 /// Show a user
@@ -59,7 +59,7 @@ async fn show(
     UserPath(user): UserPath,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = users::show(&caller.vault, &caller.ctx, user).await?;
-    Ok(Reply::one(&answer, |found| User::from(&found.value)))
+    Ok(Reply::one::<User, _>(&answer))
 }
 
 /// Change a user
@@ -76,7 +76,7 @@ async fn change(
 ) -> Result<impl IntoResponse, Problem> {
     let wanted = patch.of(user, expected);
     let answer = users::change(&caller.vault, &caller.ctx, wanted).await?;
-    Ok(Reply::one(&answer, |found| User::from(&found.value)))
+    Ok(Reply::one::<User, _>(&answer))
 }
 
 /// Invite a user again

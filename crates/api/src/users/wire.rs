@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use strongroom_model::{ClassName, Email, ExternalId, Label, Timestamp, UserId, UserState};
-use strongroom_vault::{Expected, users};
+use strongroom_vault::{Expected, Versioned, users};
 use utoipa::ToSchema;
 
 use crate::extract::{FromBody, Sent};
@@ -82,15 +82,15 @@ pub(crate) struct User {
     created_at: Timestamp,
 }
 
-impl From<&users::UserView> for User {
-    fn from(view: &users::UserView) -> Self {
-        let user = view.user.clone();
+impl From<&Versioned<users::UserView>> for User {
+    fn from(found: &Versioned<users::UserView>) -> Self {
+        let users::UserView { user, classes } = found.value.clone();
         Self {
             id: user.id,
             name: user.name,
             email: user.email,
             external_id: user.external_id,
-            classes: view.classes.clone(),
+            classes,
             state: user.state,
             created_at: user.created_at,
         }
@@ -108,6 +108,6 @@ pub(crate) struct InvitedUser<'a> {
 
 impl<'a> From<&'a users::InvitedUser> for InvitedUser<'a> {
     fn from(invited: &'a users::InvitedUser) -> Self {
-        Self { user: User::from(&invited.user.value), invitation: (&invited.invitation).into() }
+        Self { user: User::from(&invited.user), invitation: (&invited.invitation).into() }
     }
 }

@@ -27,6 +27,7 @@ async fn whoami(caller: Caller) -> Result<impl IntoResponse, Problem> {
 
 /// What a caller is told about itself.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Whoami)]
 pub(crate) struct Myself {
     /// Its tenant; the provider's id for operators.
     #[schema(value_type = String)]
@@ -54,6 +55,7 @@ pub(crate) struct HeldClass {
 
 /// Somebody who acts.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Principal)]
 pub(crate) struct PrincipalShown {
     /// `user`, `api-key`, `operator`, `job` or `anonymous`.
     kind: &'static str,

@@ -6,8 +6,8 @@
 mod record;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use strongroom_model::clear_value::write_json_text;
 use strongroom_model::Plaintext;
+use strongroom_model::clear_value::write_json_text;
 use zeroize::Zeroizing;
 
 /// A token that is shown once.

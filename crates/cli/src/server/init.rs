@@ -123,8 +123,9 @@ pub(super) async fn make(
         &*machine.rng,
     )
     .map_err(|error| Failure::local(error.to_string()))?;
+    let file = Arc::new(file);
     made.paths.push(holder.to_owned());
-    let holders: Vec<Arc<dyn Holder>> = vec![Arc::new(file.clone())];
+    let holders: Vec<Arc<dyn Holder>> = vec![file.clone()];
     Keyring::create(
         opened.clone(),
         holders,

@@ -9,6 +9,7 @@ pub(crate) mod serve;
 mod logs;
 mod seal;
 mod stop;
+mod unlocker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,23 +66,24 @@ async fn open_vault(
     store: &StoreUrl,
     holder: &Path,
     machine: &Machine,
-) -> Result<(Arc<Vault>, FileHolder, Keyring), Failure> {
+) -> Result<(Arc<Vault>, Arc<FileHolder>, Keyring), Failure> {
     let url = store.clone();
     let store = tokio::task::spawn_blocking(move || strongroom_storage::open(&url))
         .await
         .map_err(|_| Failure::local("opening the store was cut short"))?
         .map_err(|error| Failure::local(error.to_string()))?;
     let file = FileHolder::open(holder, None).map_err(|error| Failure::local(error.to_string()))?;
+    let file = Arc::new(file);
     let (vault, keyring) = vault_over(store, file.clone(), machine).await?;
     Ok((vault, file, keyring))
 }
 
 async fn vault_over(
     store: Arc<dyn Store>,
-    holder: FileHolder,
+    holder: Arc<FileHolder>,
     machine: &Machine,
 ) -> Result<(Arc<Vault>, Keyring), Failure> {
-    let holders: Vec<Arc<dyn Holder>> = vec![Arc::new(holder)];
+    let holders: Vec<Arc<dyn Holder>> = vec![holder];
     let keyring = Keyring::open(store.clone(), holders, machine.clock.clone(), machine.rng.clone())
         .await
         .map_err(|error| key_failure(&error))?;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use strongroom_api::{Config, Limits, Server};
@@ -10,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::exit::Failure;
 use crate::screen::say;
+use crate::server::unlocker::HolderUnlocker;
 use crate::server::{Machine, holder_path, key_failure, logs, open_vault, parse_store, seal, stop};
 use crate::settings::{LogFormat, ServeSettings};
 
@@ -63,8 +65,9 @@ impl Serve {
                 system::unlock(&vault, &key).await.map_err(|error| key_failure(&error))?;
             tracing::info!(number = unlocked.number, "unlocked");
         }
+        let unlocker = Arc::new(HolderUnlocker(holder.seal_method().clone()));
         let config = Config { listen, limits: Limits::default() };
-        let server = Server::start(config, vault.clone(), machine.rng.clone())
+        let server = Server::start(config, vault.clone(), unlocker, machine.rng.clone())
             .await
             .map_err(|error| Failure::local(format!("cannot listen on `{listen}`: {error}")))?;
         let working = tokio::spawn({
@@ -79,7 +82,6 @@ impl Serve {
         server.stop().await;
         working.abort();
         keyring.lock();
-        drop(holder);
         tracing::info!("stopped");
         Ok(())
     }

@@ -1,6 +1,5 @@
-//! The redb database: its tables, reading them, and writing a group of changes.
+//! Reading the database, and writing a group of changes to it.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,31 +8,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use redb::{
-    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, Table,
-    TableDefinition, WriteTransaction,
-};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
-use super::backend::{DatabaseFile, Disk};
+use super::backend::Disk;
+use super::database::{self, GROUP, LINES, META, NEXT_NODE, ROWS, begin, is_wrong_bytes};
 use crate::journal::is_full;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError, fatal};
-
-/// Key to `version u64 | value`.
-const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-/// The lines of commits, counted from 1 over all tenants.
-const LINES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("lines");
-/// The store's own numbers.
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-
-/// In `META`: the version of these tables.
-const FORMAT: &str = "format";
-const FORMAT_VERSION: u64 = 1;
-/// In `META`: the next node number that nobody has used.
-const NEXT_NODE: &str = "next_node";
-/// In `META`: counts the writes, so that after a failed one it shows whether it took place.
-const GROUP: &str = "group";
-/// Bytes of the database that are kept in memory.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 const DAMAGED: StoreError = StoreError::Damaged("the database");
 const UNREADABLE: StoreError = StoreError::Unavailable("the database cannot be read");
@@ -43,30 +23,6 @@ pub(super) struct Engine {
     path: PathBuf,
     database: RwLock<Option<Database>>,
     disk: Arc<Disk>,
-}
-
-/// Makes an empty database.
-pub(super) fn create(path: &Path) -> Result<(), OpenError> {
-    let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-    let backend = DatabaseFile::new(file.map_err(unreadable)?, Arc::default());
-    let made = backend
-        .and_then(|backend| Builder::new().create_with_backend(backend))
-        .map_err(redb::Error::from)
-        .and_then(|database| {
-            let transaction = begin(&database)?;
-            transaction.open_table(ROWS)?;
-            transaction.open_table(LINES)?;
-            {
-                let mut meta = transaction.open_table(META)?;
-                meta.insert(FORMAT, FORMAT_VERSION)?;
-                meta.insert(NEXT_NODE, 1)?;
-                meta.insert(GROUP, 0)?;
-            }
-            transaction.commit()?;
-            Ok(database.close()?)
-        });
-    made.map_err(|error| open_error(path, error))
 }
 
 /// A write under way: the tables of one transaction.
@@ -134,7 +90,7 @@ impl Engine {
     /// Opens the database at `path`, after a crash with its recovery.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let disk = Arc::new(Disk::default());
-        let database = open_database(path, &disk)?;
+        let database = database::open(path, &disk)?;
         Ok(Self { path: path.to_owned(), database: RwLock::new(Some(database)), disk })
     }
 
@@ -307,8 +263,8 @@ impl Engine {
     /// Closes the database and opens it again, and tells the number of the last write in it.
     fn reopen(&self) -> Result<u64, StoreError> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        drop(slot.take());
-        match open_database(&self.path, &self.disk) {
+        database::close(slot.take());
+        match database::open(&self.path, &self.disk) {
             Ok(database) => *slot = Some(database),
             Err(error) => {
                 tracing::error!(%error, "the database could not be opened again");
@@ -332,12 +288,9 @@ impl Engine {
     }
 }
 
-/// Closing a damaged database may make the engine panic.
 impl Drop for Engine {
     fn drop(&mut self) {
-        let slot = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let database = slot.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        database::close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -378,11 +331,6 @@ fn failure(error: redb::Error) -> Failure {
     }
 }
 
-/// Whether the disk did what it was asked, but the file is too short or not a database.
-fn is_wrong_bytes(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-}
-
 /// After a failed write only opening the store again tells what is on the disk.
 fn end_if_in_doubt(failure: Failure) -> StoreError {
     match failure {
@@ -393,75 +341,11 @@ fn end_if_in_doubt(failure: Failure) -> StoreError {
     }
 }
 
-/// Two phases, because clients choose what is written; and the allocator's state with every commit,
-/// so that opening after a crash does not read the whole file.
-fn begin(database: &Database) -> Result<WriteTransaction, WriteError> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
-    Ok(transaction)
-}
-
 fn next_group(transaction: &WriteTransaction) -> Result<u64, WriteError> {
     let mut meta = transaction.open_table(META)?;
     let group = meta.get(GROUP)?.map_or(0, |group| group.value()) + 1;
     meta.insert(GROUP, group)?;
     Ok(group)
-}
-
-fn open_database(path: &Path, disk: &Arc<Disk>) -> Result<Database, OpenError> {
-    let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(damaged("the file is missing"));
-        }
-        Err(reason) => return Err(OpenError::Unreadable { path: path.to_owned(), reason }),
-    };
-    // The engine would make a new database in an empty file.
-    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-        return Err(damaged("the file is empty"));
-    }
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let backend = DatabaseFile::new(file, Arc::clone(disk))?;
-        let mut builder = Builder::new();
-        let database = builder.set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
-        let format = format_of(&database)?;
-        Ok::<_, redb::Error>((database, format))
-    }));
-    match opened {
-        Ok(Ok((database, Some(FORMAT_VERSION)))) => Ok(database),
-        Ok(Ok((_, Some(found)))) => Err(OpenError::Version {
-            path: path.to_owned(),
-            found: found.to_string(),
-            known: u32::try_from(FORMAT_VERSION).unwrap_or(0),
-        }),
-        Ok(Ok((_, None))) => Err(damaged("it has no format")),
-        Ok(Err(error)) => Err(open_error(path, error)),
-        Err(_) => Err(damaged("the engine cannot read it")),
-    }
-}
-
-/// The version of the tables; an error if one of them is missing.
-fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
-    let transaction = database.begin_read()?;
-    transaction.open_table(ROWS)?;
-    transaction.open_table(LINES)?;
-    let meta = transaction.open_table(META)?;
-    let format = meta.get(FORMAT)?.map(|format| format.value());
-    Ok(format)
-}
-
-fn open_error(path: &Path, error: redb::Error) -> OpenError {
-    let path = path.to_owned();
-    match error {
-        redb::Error::DatabaseAlreadyOpen => OpenError::InUse(path),
-        redb::Error::Io(reason) if !is_wrong_bytes(&reason) => {
-            OpenError::Unreadable { path, reason }
-        }
-        error => OpenError::Damaged { path, what: error.to_string().to_lowercase() },
-    }
 }
 
 fn row_of(stored: &[u8]) -> Result<Row, WriteError> {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::engine;
+use super::database;
 use crate::OpenError;
 use crate::journal::{create_first, sync_folder};
 
@@ -31,12 +31,12 @@ impl Drop for Lock {
 }
 
 /// Where the database lies.
-pub(super) fn database(path: &Path) -> PathBuf {
+pub(super) fn database_file(path: &Path) -> PathBuf {
     path.join(DATABASE_FILE)
 }
 
 /// Where the journal lies.
-pub(super) fn journal(path: &Path) -> PathBuf {
+pub(super) fn journal_folder(path: &Path) -> PathBuf {
     path.join(JOURNAL_FOLDER)
 }
 
@@ -54,9 +54,9 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     let format = write_format(&side).map_err(unreadable)?;
     format.try_lock().map_err(|error| lock_error(path, error))?;
     let _lock = Lock(format);
-    engine::create(&database(&side))?;
-    fs::create_dir(journal(&side)).map_err(unreadable)?;
-    create_first(&journal(&side)).map_err(unreadable)?;
+    database::create(&database_file(&side))?;
+    fs::create_dir(journal_folder(&side)).map_err(unreadable)?;
+    create_first(&journal_folder(&side)).map_err(unreadable)?;
     sync_folder(&side).map_err(unreadable)?;
     fs::rename(&side, path).map_err(unreadable)?;
     sync_folder(&parent(path)).map_err(unreadable)

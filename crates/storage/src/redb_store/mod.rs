@@ -6,6 +6,7 @@
 
 mod appender;
 mod backend;
+mod database;
 mod engine;
 mod folder;
 mod ordering;
@@ -80,9 +81,9 @@ impl RedbStore {
     /// [`OpenError`]; the store is as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = folder::lock(path)?;
-        let engine = Arc::new(Engine::open(&folder::database(path))?);
+        let engine = Arc::new(Engine::open(&folder::database_file(path))?);
         let (commit_node, append_node) = engine.reserve_first_nodes()?;
-        let journal = Journal::open(&folder::journal(path))?;
+        let journal = Journal::open(&folder::journal_folder(path))?;
         let shared = journal.shared();
         let ordering = Arc::new(Ordering::default());
         let groups = Arc::new(Groups::default());

@@ -170,6 +170,10 @@ impl Vault {
         };
         let mut erasure = (*found.value).clone();
         let mut batch = snapshot.into_batch();
+        let begun = match erasure.state {
+            ErasureState::Pending => erasure.state.begin()?,
+            under_way => under_way,
+        };
         if outcome.complete {
             let object = AuditObject::Other(ErasureId::PREFIX, stone.id);
             let principal = Principal::Job(JobName::Eraser);
@@ -180,7 +184,7 @@ impl Vault {
             let place = placed.places().first().ok_or_else(crate::rows::damaged)?;
             let audit = Position { node: place.node, n: place.n, tag: place.tag };
             let receipt = self.receipt_of(&erasure, outcome, audit)?;
-            erasure.state = ErasureState::Erased;
+            erasure.state = begun.finish()?;
             erasure.erased_at = receipt.forgotten_at;
             erasure.receipt = Some(receipt.id);
             let signed = receipt::sign(&receipt, &self.receipt_key().await?)
@@ -191,7 +195,10 @@ impl Vault {
             batch.put(at, 1, value);
             self.keyring.finish(&mut batch, std::slice::from_ref(stone), outcome)?;
         } else {
-            erasure.state = ErasureState::Partial;
+            erasure.state = match begun {
+                ErasureState::Partial => begun,
+                under_way => under_way.forget_partly()?,
+            };
         }
         let value = self.seal_row(&key, OwnerLeaf::NOBODY, found.version + 1, &erasure).await?;
         batch.put(key, found.version + 1, value);

@@ -4,8 +4,7 @@
 use strongroom_keyring::{Half, ShredTarget, Tombstone};
 use strongroom_model::{
     AuditEvent, Collection, CollectionNumber, Erasure, ErasureGround, ErasureId, ErasureState,
-    ErasureTarget, ExternalId, Principal, RecordId, SubjectHead, SubjectState, Tenant, TenantId,
-    TenantState,
+    ErasureTarget, ExternalId, Principal, RecordId, SubjectHead, Tenant, TenantId,
 };
 use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, Expect, LinePlaced};
@@ -86,7 +85,7 @@ impl<'v> Fence<'v> {
             self.index_pages += index::forget(snapshot, &mut self.batch, index, &values).await?;
         }
         let key = keyspace::subject_head(self.tenant, subject.id);
-        let erased = SubjectHead { state: SubjectState::Erased, ..(*subject.value).clone() };
+        let erased = SubjectHead { state: subject.state.erase()?, ..(*subject.value).clone() };
         let value = self.vault.seal_row(&key, subject.leaf, subject.version + 1, &erased).await?;
         self.batch.put(key, subject.version + 1, value);
         self.tombstones.push(Tombstone {
@@ -133,7 +132,7 @@ impl<'v> Fence<'v> {
     /// The tenant's data: one leaf of the root tree dies.
     pub(crate) async fn tenant(&mut self, tenant: &Loaded<Tenant>) -> Result<(), VaultError> {
         let key = keyspace::tenant(self.tenant);
-        let erased = Tenant { state: TenantState::Erased, ..(*tenant.value).clone() };
+        let erased = Tenant { state: tenant.state.erase()?, ..(*tenant.value).clone() };
         let value =
             self.vault.seal_row(&key, OwnerLeaf::NOBODY, tenant.version + 1, &erased).await?;
         self.batch.put(key, tenant.version + 1, value);

@@ -148,16 +148,12 @@ async fn fence(
             target
         }
         TargetRef::Collection(name) => {
-            let found = match snapshot.collection(tenant, name).await? {
-                Some(found) => found,
-                None => match snapshot.erased_collection(tenant, name).await? {
-                    Some(earlier) => {
-                        return vault
-                            .again(ctx, snapshot, allowed.event, earlier, Some(name.clone()))
-                            .await;
-                    }
-                    None => return Err(VaultError::NotFound),
-                },
+            let Some(found) = snapshot.collection(tenant, name).await? else {
+                let earlier =
+                    snapshot.erased_collection(tenant, name).await?.ok_or(VaultError::NotFound)?;
+                return vault
+                    .again(ctx, snapshot, allowed.event, earlier, Some(name.clone()))
+                    .await;
             };
             fence.collection(&mut snapshot, &found).await?;
             ErasureTarget::Collection(found.number, found.name.clone(), found.id)

@@ -66,12 +66,12 @@ async fn once(vault: &Vault, token: &Token) -> Result<Answer<Redeemed>, VaultErr
     let mut batch = snapshot.into_batch();
     batch.delete(invitation_key);
     if user.state == UserState::Invited {
-        let active = User { state: UserState::Active, ..(*user.value).clone() };
+        let active = User { state: user.state.redeem()?, ..(*user.value).clone() };
         let value = vault.seal_row(&user_key, user.leaf, user.version + 1, &active).await?;
         batch.put(user_key, user.version + 1, value);
     }
     if row.state == TenantState::Invited {
-        let active = Tenant { state: TenantState::Active, ..(*row.value).clone() };
+        let active = Tenant { state: row.state.redeem()?, ..(*row.value).clone() };
         let value =
             vault.seal_row(&tenant_key, OwnerLeaf::NOBODY, row.version + 1, &active).await?;
         batch.put(tenant_key, row.version + 1, value);

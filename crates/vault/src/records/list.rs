@@ -175,7 +175,7 @@ async fn once(
             person: person(&entry.subject),
             opened: &opened,
         };
-        items.push(disclose(entry.permit, &committed, &ticket, known)?);
+        items.push(disclose(entry.permit, &committed, &ticket, &known)?);
     }
     let next = match last {
         Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),

@@ -114,7 +114,7 @@ async fn once(
         person: person(&found.subject),
         opened: &opened,
     };
-    let value = disclose(permit, &committed, &ticket, known)?;
+    let value = disclose(permit, &committed, &ticket, &known)?;
     Ok(Answer { value, lines: committed.places().to_vec() })
 }
 

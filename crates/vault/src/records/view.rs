@@ -93,7 +93,7 @@ pub(crate) fn disclose(
     permit: Permit,
     _on_record: &Committed,
     ticket: &Ticket,
-    record: Known<'_>,
+    record: &Known<'_>,
 ) -> Result<RecordView, VaultError> {
     ticket.still_admitted()?;
     let granted = permit.spend();

@@ -314,14 +314,13 @@ impl<'v> Writer<'v> {
         let collection = self.snapshot.collection(ctx.tenant(), target).await?.ok_or_else(wrong)?;
         if let Some(external_id) = value.member("external_id").and_then(ClearValue::as_text) {
             let known = (collection.number.0, external_id.to_owned());
-            let hit = match self.found.get(&known) {
-                Some(hit) => *hit,
-                None => {
-                    let index = Index::of_records(ctx.tenant(), &collection);
-                    let hit = self.snapshot.find(index, external_id).await?;
-                    self.found.insert(known, hit);
-                    hit
-                }
+            let hit = if let Some(hit) = self.found.get(&known) {
+                *hit
+            } else {
+                let index = Index::of_records(ctx.tenant(), &collection);
+                let hit = self.snapshot.find(index, external_id).await?;
+                self.found.insert(known, hit);
+                hit
             };
             return hit.ok_or_else(wrong);
         }

@@ -111,18 +111,17 @@ async fn once(
 }
 
 fn moved(from: UserState, to: UserState) -> Result<UserState, VaultError> {
-    match (from, to) {
-        (UserState::Active | UserState::Suspended, UserState::Active | UserState::Suspended)
-        | (UserState::Invited | UserState::Active | UserState::Suspended, UserState::Removed)
-        | (UserState::Invited, UserState::Suspended) => Ok(to),
-        (same, other) if same == other => Ok(to),
-        (UserState::Invited | UserState::Removed | UserState::Active | UserState::Suspended, _) => {
-            Err(VaultError::wrong_state(
-                "wrong_state",
-                "the user cannot go to that state from the present one",
-            ))
-        }
+    if from == to {
+        return Ok(to);
     }
+    Ok(match to {
+        UserState::Active => from.resume()?,
+        UserState::Suspended => from.suspend()?,
+        UserState::Removed => from.remove()?,
+        UserState::Invited => {
+            return Err(VaultError::invalid("/state", "nobody becomes invited again"));
+        }
+    })
 }
 
 /// Invites a user again: a new one-time link, for one who has lost their session or never came.

@@ -7,10 +7,12 @@ mod world;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use strongroom_api::{Config, Limits, RunningServer, Server};
 use strongroom_client::{Client, Secret};
+use strongroom_keyring::SealMethod;
 use strongroom_model::Rng;
 use strongroom_storage::StoreUrl;
 use strongroom_vault::{Vault, tenants};
@@ -19,6 +21,7 @@ use tracing::level_filters::LevelFilter;
 use crate::exit::Failure;
 use crate::screen::{data, say};
 use crate::server::seal::NewSeal;
+use crate::server::unlocker::HolderUnlocker;
 use crate::server::{Machine, init, logs, stop};
 use crate::settings::LogFormat;
 
@@ -84,15 +87,16 @@ fn words(error: strongroom_model::Malformed) -> Failure {
 /// Listens on the port that was named, else on the usual one or, if that is taken, on any.
 async fn listen(
     port: Option<u16>,
-    vault: &std::sync::Arc<Vault>,
+    vault: &Arc<Vault>,
     machine: &Machine,
 ) -> Result<RunningServer, Failure> {
     let ports = port.map_or_else(|| vec![USUAL_PORT, 0], |port| vec![port]);
     let mut last = None;
     for port in ports {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let unlocker = Arc::new(HolderUnlocker(SealMethod::KeyFile));
         let config = Config { listen, limits: Limits::default() };
-        match Server::start(config, vault.clone(), machine.rng.clone()).await {
+        match Server::start(config, vault.clone(), unlocker, machine.rng.clone()).await {
             Ok(server) => return Ok(server),
             Err(error) => {
                 last = Some(Failure::local(format!("cannot listen on `{listen}`: {error}")))

@@ -71,7 +71,7 @@ curl -sS -w '\n' -H "Authorization: Bearer $OWNER" -H "Content-Type: application
 curl -sS -w '\n' -H "Authorization: Bearer $MANAGER" $CUSTOMERS/{customer}
 curl -sS -w '\n' -H "Authorization: Bearer $OWNER" $CUSTOMERS/{customer}
 
-# 5. The receipt: the same erasure asked for again gives its id; then it is verified without the server.
+# 5. The receipt of that erasure, and its signature, which is verified without the server:
 RECEIPT=$(curl -sS -H "Authorization: Bearer $OWNER" $ERASURES | sed -n 's/.*"receipt": *"\(rcp_[a-z0-9]*\)".*/\1/p' | head -n 1)
 "$STRONGROOM" receipts show $RECEIPT --armored --server {address} --token-file "$FOLDER/{short}-owner.token" > "$FOLDER/receipt.txt"
 PUBLIC=$(curl -sS {address}/v1/system/receipt-key | sed -n 's/.*"public_key": *"\([^"]*\)".*/\1/p')

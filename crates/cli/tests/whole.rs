@@ -1,0 +1,243 @@
+//! An installation from `init` to a verified receipt, by the command line alone.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+
+use harness::{Place, Ran, Server, mode};
+
+const PASSPHRASE: &str = "a passphrase of some length";
+
+const CUSTOMERS: &str = r#"
+name = "customers"
+label = "Customers"
+purposes = ["sales"]
+subject = "own"
+
+[[fields]]
+name = "name"
+type = "name"
+category = "pd:Name"
+required = true
+
+[[fields]]
+name = "phone"
+type = "phone"
+
+[[fields]]
+name = "born"
+type = "date"
+mask = "hidden"
+"#;
+
+const ORDERS: &str = r#"{"name": "orders", "label": "Orders", "purposes": ["sales"],
+    "subject": {"through": "customer"}, "fields": [
+        {"name": "customer", "type": {"reference": "customers"}, "required": true},
+        {"name": "total", "type": "decimal"}]}"#;
+
+const CUSTOMERS_MAP: &str = r#"
+collection = "customers"
+external_id = "id"
+null = ["NULL", ""]
+source = "an export"
+[fields]
+name = "name"
+phone = "phone"
+born = { column = "born", take = "date" }
+"#;
+
+const ORDERS_MAP: &str = r#"
+collection = "orders"
+external_id = "{Customer}-{Number}"
+[fields]
+customer = { column = "Customer", reference = true }
+total = { column = "Total", as = "decimal" }
+"#;
+
+struct Installation {
+    place: Place,
+    server: Server,
+}
+
+impl Installation {
+    /// A server that a passphrase has unlocked.
+    fn new() -> Self {
+        let place = Place::new();
+        place.write("passphrase", &format!("{PASSPHRASE}\n"));
+        place
+            .run("init --store redb:store --holder holder --passphrase-file passphrase --invitation-file invitation")
+            .well();
+        assert_eq!(mode(&place.path("invitation")), 0o600);
+        let server =
+            place.start("serve --store redb:store --holder holder --listen 127.0.0.1:0 --log json");
+        let this = Self { place, server };
+        assert_eq!(this.public("status").well().json()["locked"], true);
+        this.public("login --token-file operator --invitation-file invitation").fails(6, "locked");
+        assert!(!this.place.path("operator").exists());
+        this.unlock("a passphrase of another length").fails(3, "wrong_key");
+        assert_eq!(this.unlock(PASSPHRASE).well().json()["locked"], false);
+        this.public("login --token-file operator --invitation-file invitation").well();
+        assert_eq!(mode(&this.place.path("operator")), 0o600);
+        this
+    }
+
+    fn unlock(&self, passphrase: &str) -> Ran {
+        let command = format!("unlock --passphrase-stdin --server {}", self.server.address());
+        self.place.run_with(&command, passphrase)
+    }
+
+    fn public(&self, command: &str) -> Ran {
+        self.place.run(&format!("{command} --server {}", self.server.address()))
+    }
+
+    /// Runs a command with the token in this file.
+    fn by(&self, who: &str, command: &str) -> Ran {
+        self.public(&format!("{command} --token-file {who}"))
+    }
+
+    fn by_with(&self, who: &str, command: &str, input: &str) -> Ran {
+        let command = format!("{command} --server {} --token-file {who}", self.server.address());
+        self.place.run_with(&command, input)
+    }
+
+    fn invite(&self, who: &str) {
+        let command =
+            format!("users invite --name {who} --class {who} --secret-file {who}.invitation");
+        let shown = self.by("owner", &command).well();
+        assert!(!shown.out.contains("sri_"), "{}", shown.out);
+        self.public(&format!("login --invitation-file {who}.invitation --token-file {who}")).well();
+    }
+
+    /// A tenant with an owner, a manager and a clerk, and two collections.
+    fn tenant(&self) {
+        let command = "tenants create --name Sample --owner-name Olive --owner-email o@example.org";
+        let made = self.by("operator", command).well();
+        assert!(made.err.contains("shown this once"), "{}", made.err);
+        let json = made.json();
+        let token = json["invitation"]["token"].as_str().unwrap();
+        let login = format!("login --token-file owner --server {}", self.server.address());
+        self.place.run_with(&login, token).well();
+        self.place.run_with(&login, token).fails(1, "exists");
+        let again = login.replace("owner", "owner-again");
+        assert_eq!(self.place.run_with(&again, token).exit, 3, "an invitation works once");
+        assert!(!self.place.path("owner-again").exists());
+        self.invite("manager");
+        self.invite("clerk");
+        self.place.write("customers.toml", CUSTOMERS);
+        self.by("owner", "collections create --file customers.toml").well();
+        self.by_with("owner", "collections create --file -", ORDERS).well();
+    }
+}
+
+#[test]
+fn from_init_to_a_verified_receipt() {
+    let this = Installation::new();
+    this.tenant();
+    let place = &this.place;
+
+    // Two rows are bad; the others are imported, and again is harmless.
+    place.write("customers.map", CUSTOMERS_MAP);
+    place.write(
+        "people.csv",
+        "id,name,phone,born\nA,Ada Canary,+49 30 901820,1815-12-10 00:00:00\nB,Bo Berg,NULL,NULL\n\
+         C,,+49 30 1,NULL\nD,Di Dorn,no phone,NULL\nE,Ed\nF,Fe Finch,+49 30 901821,2001-01-31\n",
+    );
+    let import = "import people.csv --map customers.map";
+    let dry = this.by("manager", &format!("{import} --dry-run"));
+    dry.fails(7, "6 rows, 1 would be rejected");
+    let ran = this.by("manager", import).fails(7, "6 rows: 3 created, 0 there already, 3 rejected");
+    assert_eq!(ran.out, "");
+    let rejects = std::fs::read_to_string(place.path("people.csv.rejects.ndjson")).unwrap();
+    for line in ["\"line\":4", "\"line\":5", "\"line\":6"] {
+        assert!(rejects.contains(line), "{rejects}");
+    }
+    assert!(rejects.contains("/fields/phone") && !rejects.contains("no phone"), "{rejects}");
+    assert_eq!(mode(&place.path("people.csv.rejects.ndjson")), 0o600);
+    this.by("manager", import).fails(7, "0 created, 3 there already, 3 rejected");
+
+    place.write("orders.map", ORDERS_MAP);
+    place.write(
+        "orders.ndjson",
+        "{\"Customer\":\"A\",\"Number\":1,\"Total\":12.50}\n{\"Customer\":\"B\",\"Number\":2,\"Total\":7}\n\
+         {\"Customer\":\"nobody\",\"Number\":3,\"Total\":1}\n",
+    );
+    this.by("manager", "import orders.ndjson --map orders.map").fails(7, "2 created");
+
+    // One record through two classes.
+    let lookup = "records lookup customers --external-id A";
+    let clear = this.by("manager", lookup).well().json();
+    assert_eq!(clear["fields"]["name"], "Ada Canary");
+    assert_eq!(clear["fields"]["born"], "1815-12-10");
+    let masked = this.by("clerk", lookup).well();
+    assert!(!masked.out.contains("Canary") && !masked.out.contains("1815"), "{}", masked.out);
+    assert_eq!(masked.json()["masked"]["name"], "A. C.");
+    let table = this.by("manager", &format!("{lookup} --output table")).well();
+    assert!(table.out.contains("fields.name") && table.out.contains("Ada Canary"), "{}", table.out);
+
+    // Changes against a version.
+    let record = clear["id"].as_str().unwrap();
+    let patch = format!("records patch customers {record} --if-version {}", clear["version"]);
+    let change = r#"{"fields": {"phone": "+49 30 901899"}}"#;
+    let changed = this.by_with("manager", &patch, change).well().json();
+    assert_eq!(changed["fields"]["phone"], "+49 30 901899");
+    this.by_with("manager", &patch, change).fails(5, "version_stale");
+    this.by_with("manager", &patch, "{\"fields\": {\"phone\": \"+49\n").fails(1, "is not JSON");
+    let wrong =
+        this.by_with("manager", &patch, r#"{"fields": {}, "canary": 1}"#).fails(1, "not what");
+    assert!(!wrong.err.contains("canary"), "{}", wrong.err);
+
+    // What one may not do.
+    let subject = clear["subject"].as_str().unwrap();
+    let erase = format!("erasures create --subject {subject} --ground subject-request");
+    assert_eq!(this.by("clerk", &format!("{erase} --dry-run")).exit, 3);
+    this.by("owner", &erase).fails(2, "--yes");
+    this.by("owner", &format!("{erase} --yes")).fails(2, "--reason");
+    let foreseen = this.by("owner", &format!("{erase} --dry-run")).well().json();
+    assert_eq!(foreseen["would_erase"]["records"], 2);
+
+    // Erased, with a receipt that verifies without the server.
+    let erasure = this.by("owner", &format!("{erase} --yes --reason asked")).well().json();
+    assert_eq!(erasure["state"], "erased");
+    assert_eq!(this.by("manager", lookup).exit, 4);
+    let receipt = erasure["receipt"].as_str().unwrap();
+    let armored = this.by("owner", &format!("receipts show {receipt} --armored")).well().out;
+    let key = this.by("owner", "receipts key").well().json();
+    place.write("key", key["public_key"].as_str().unwrap());
+    place.write("receipt", &armored);
+    let verify = "receipts verify receipt --public-key-file key";
+    let verified = place.run(verify).well();
+    assert_eq!(verified.json()["scope"]["subject"], subject);
+    place.write("receipt", &armored.replacen('A', "B", 1));
+    place.run(verify).fails(8, "");
+    let other = place.run_with(
+        "receipts verify - --public-key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        &armored,
+    );
+    assert_eq!(other.exit, 8, "{}", other.err);
+
+    // Lists, keys, the log; then the door is closed.
+    let page = this.by("manager", "records list customers --limit 1 --output table").well();
+    assert!(page.err.contains("--cursor "), "{}", page.err);
+    let made =
+        this.by("owner", "api-keys create --label web --class clerk --secret-file web").well();
+    assert!(!made.out.contains("srk_"), "{}", made.out);
+    this.by("web", "records list orders").well();
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    this.by("owner", &format!("api-keys revoke {id}")).well();
+    this.by("web", "records list orders").fails(3, "unauthenticated");
+    let log = this.by("owner", "audit list --limit 1000").well();
+    assert!(log.out.contains("erasure") && !log.out.contains("Canary"), "{}", log.out);
+    this.by("owner", "lock").fails(3, "");
+    this.by("operator", "lock").well();
+    this.by("manager", "records list customers").fails(6, "strongroom unlock");
+    let (exit, said) = this.server.stop("TERM");
+    assert_eq!(exit, 0);
+    assert!(
+        !said.contains("Canary") && !said.contains("901820") && said.contains("\"route\""),
+        "{said}"
+    );
+}

@@ -1,0 +1,238 @@
+//! A real server in the test's own process: real accept loop, real store, a clock that stands
+//! still.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use strongroom_api::{Config, Limits, RunningServer, SealProof, UnlockError, Unlocker};
+use strongroom_crypto::{Key, SystemRng, seal_key};
+use strongroom_keyring::{
+    FileHolder, Grade, Holder, HolderId, KeyError, Keyring, MemoryHolder, SealMethod,
+};
+use strongroom_model::{Clock, InstallId};
+use strongroom_storage::{OpenError, Store, StoreUrl};
+use strongroom_vault::{Vault, system, tenants};
+use tempfile::TempDir;
+
+use crate::{Caller, ManualClock, Tenant};
+
+/// The name of the provider's first operator.
+const OPERATOR: &str = "Olga Operator";
+/// How often opening a store is tried again while the last of an earlier server lets go of it.
+const OPEN_TRIES: u32 = 200;
+
+/// Where a server keeps its things.
+pub enum Home {
+    /// Nowhere: they are gone with the server.
+    Memory,
+    /// In a folder: the store in `store`, the holder in `holder`.
+    Folder(TempDir),
+}
+
+/// A server, with its first operator signed in.
+pub struct Server {
+    /// The clock by which it goes.
+    pub clock: Arc<ManualClock>,
+    home: Home,
+    seal: String,
+    http: reqwest::Client,
+    parts: Option<Parts>,
+    operator: String,
+}
+
+struct Parts {
+    running: RunningServer,
+    vault: Arc<Vault>,
+    keyring: Arc<Keyring>,
+}
+
+struct SealUnlocker;
+
+#[async_trait]
+impl Unlocker for SealUnlocker {
+    async fn unlock(&self, vault: &Vault, proof: SealProof<'_>) -> Result<(), UnlockError> {
+        let SealProof::Key(text) = proof else { return Err(UnlockError::WrongKey) };
+        let key = seal_key::parse_file(text.expose()).map_err(|_| UnlockError::WrongKey)?;
+        match system::unlock(vault, &key).await {
+            Ok(_) => Ok(()),
+            Err(KeyError::WrongSealKey) => Err(UnlockError::WrongKey),
+            Err(error) => Err(UnlockError::Unavailable(Box::new(error))),
+        }
+    }
+}
+
+impl Server {
+    /// A server that keeps nothing.
+    pub async fn memory() -> Self {
+        Self::start(Home::Memory).await
+    }
+
+    /// A server over a redb store and a file holder in a folder of their own.
+    pub async fn redb() -> Self {
+        Self::start(Home::Folder(TempDir::new().unwrap())).await
+    }
+
+    async fn start(home: Home) -> Self {
+        let clock = Arc::new(ManualClock::new());
+        let rng = Arc::new(SystemRng::new());
+        let install = InstallId::new(clock.now(), &*rng).unwrap();
+        let seal = Key::generate(&*rng).unwrap();
+        let (store, holder): (Arc<dyn Store>, Arc<dyn Holder>) = match &home {
+            Home::Memory => (
+                strongroom_storage::create(&StoreUrl::Memory).unwrap(),
+                Arc::new(MemoryHolder::new(HolderId([3; 16]), install, 1)),
+            ),
+            Home::Folder(folder) => {
+                let (store, holder) = places(folder);
+                let holder = FileHolder::create(
+                    &holder,
+                    install,
+                    1,
+                    Grade::Logical,
+                    SealMethod::KeyFile,
+                    &*rng,
+                );
+                let url = StoreUrl::Redb(store);
+                let store =
+                    tokio::task::spawn_blocking(move || strongroom_storage::create(&url)).await;
+                (store.unwrap().unwrap(), Arc::new(holder.unwrap()))
+            }
+        };
+        let holders = vec![holder];
+        Keyring::create(store.clone(), holders.clone(), &seal, install, clock.clone(), rng)
+            .await
+            .unwrap();
+        let text = seal_key::write_file(&seal).expose().trim().to_owned();
+        let mut server = Self {
+            clock,
+            home,
+            seal: text,
+            http: reqwest::Client::new(),
+            parts: None,
+            operator: String::new(),
+        };
+        server.run(store, holders).await;
+        let vault = &server.parts().vault;
+        system::unlock(vault, &seal).await.unwrap();
+        let operator = tenants::Owner { name: OPERATOR.parse().unwrap(), email: None };
+        let invitation = system::plant(vault, operator).await.unwrap();
+        let redeemed = server.redeem(invitation.token.expose()).await;
+        server.operator = redeemed;
+        server
+    }
+
+    async fn run(&mut self, store: Arc<dyn Store>, holders: Vec<Arc<dyn Holder>>) {
+        let rng = Arc::new(SystemRng::new());
+        let keyring = Keyring::open(store.clone(), holders, self.clock.clone(), rng.clone());
+        let keyring = Arc::new(keyring.await.unwrap());
+        let vault = Arc::new(Vault::new(store, keyring.clone(), self.clock.clone(), rng.clone()));
+        let config = Config { listen: ([127, 0, 0, 1], 0).into(), limits: Limits::default() };
+        let running =
+            strongroom_api::Server::start(config, vault.clone(), Arc::new(SealUnlocker), rng)
+                .await
+                .unwrap();
+        self.parts = Some(Parts { running, vault, keyring });
+    }
+
+    fn parts(&self) -> &Parts {
+        self.parts.as_ref().expect("a running server")
+    }
+
+    /// Stops the server gently, and starts it again over what it left in its folder: locked.
+    pub async fn restart_locked(&mut self) {
+        self.stop().await;
+        let Home::Folder(folder) = &self.home else { panic!("a server in memory leaves nothing") };
+        let (store, holder) = places(folder);
+        let url = StoreUrl::Redb(store);
+        let store = tokio::task::spawn_blocking(move || open_when_free(&url)).await.unwrap();
+        let holders: Vec<Arc<dyn Holder>> =
+            vec![Arc::new(FileHolder::open(&holder, None).unwrap())];
+        self.run(store, holders).await;
+    }
+
+    /// The same, and unlocks it over HTTP.
+    pub async fn restart(&mut self) {
+        self.restart_locked().await;
+        let unlocked =
+            self.operator().post("/v1/system/unlock", json!({"key": self.seal})).await.ok();
+        assert_eq!(unlocked["locked"], false);
+    }
+
+    /// Stops the server gently; its folder stays.
+    pub async fn stop(&mut self) {
+        let Some(parts) = self.parts.take() else { return };
+        parts.running.stop().await;
+        parts.keyring.lock();
+        // Connections that wait for a server that is gone are of no use to the next one.
+        self.http = reqwest::Client::new();
+    }
+
+    /// Does the server's own work, as it does by itself every minute.
+    pub async fn run_due_jobs(&self) {
+        self.parts().vault.run_due_jobs().await.unwrap();
+    }
+
+    /// The folder in which store and holder lie.
+    pub fn folder(&self) -> &Path {
+        match &self.home {
+            Home::Folder(folder) => folder.path(),
+            Home::Memory => panic!("a server in memory has no folder"),
+        }
+    }
+
+    /// The key that unlocks it, as text.
+    pub fn seal_key(&self) -> &str {
+        &self.seal
+    }
+
+    /// The first operator.
+    pub fn operator(&self) -> Caller {
+        self.nobody().with_token(&self.operator)
+    }
+
+    /// Somebody without a credential, in front of the provider's door.
+    pub fn nobody(&self) -> Caller {
+        self.caller("/v1/provider", None)
+    }
+
+    pub(crate) fn caller(&self, home: &str, token: Option<&str>) -> Caller {
+        let base = format!("http://{}", self.parts().running.local_addr());
+        Caller::new(self.http.clone(), base, home.to_owned(), token.map(str::to_owned))
+    }
+
+    /// The same caller, at the address that the server has now.
+    #[must_use]
+    pub fn again(&self, caller: &Caller) -> Caller {
+        self.caller(caller.home(), Some(caller.token()))
+    }
+
+    /// Redeems an invitation and gives the session's token.
+    pub async fn redeem(&self, invitation: &str) -> String {
+        let body = json!({"token": invitation});
+        let redeemed = self.nobody().post("/v1/invitations/redeem", body).await;
+        assert_eq!(redeemed.status, 201, "{}", redeemed.text());
+        redeemed.json()["session"]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a tenant and signs its owner in.
+    pub async fn tenant(&self, name: &str) -> Tenant {
+        Tenant::new(self, name).await
+    }
+}
+
+fn places(folder: &TempDir) -> (PathBuf, PathBuf) {
+    (folder.path().join("store"), folder.path().join("holder"))
+}
+
+fn open_when_free(url: &StoreUrl) -> Arc<dyn Store> {
+    for _ in 0..OPEN_TRIES {
+        match strongroom_storage::open(url) {
+            Err(OpenError::InUse(_)) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("a server that was stopped keeps its store")
+}
