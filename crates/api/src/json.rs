@@ -269,7 +269,10 @@ fn pointer(body: &[u8], place: usize) -> String {
     let mut pointer = String::new();
     for step in way {
         match step {
-            Step::Item(item) => pointer.push_str(&format!("/{item}")),
+            Step::Item(item) => {
+                pointer.push('/');
+                pointer.push_str(&item.to_string());
+            }
             Step::Member(Some(name)) if name.parse::<FieldName>().is_ok() => {
                 pointer.push('/');
                 pointer.push_str(&name);

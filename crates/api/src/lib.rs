@@ -13,6 +13,8 @@ mod classes;
 mod collections;
 mod connection;
 mod door;
+#[cfg(test)]
+mod edges;
 mod erasures;
 mod extract;
 mod gates;

@@ -201,8 +201,8 @@ impl Problem {
     }
 
     /// One part of the input means nothing that could be done.
-    pub(crate) fn invalid_at(pointer: impl Into<String>, detail: impl ToString) -> Self {
-        Self::invalid(vec![Flaw { pointer: pointer.into(), detail: detail.to_string() }])
+    pub(crate) fn invalid_at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![Flaw { pointer: pointer.into(), detail: detail.into() }])
     }
 
     /// A handler panicked.

@@ -231,7 +231,7 @@ fn from_init_to_a_verified_receipt() {
     this.by("web", "records list orders").fails(3, "unauthenticated");
     let log = this.by("owner", "audit list --limit 1000").well();
     assert!(log.out.contains("erasure") && !log.out.contains("Canary"), "{}", log.out);
-    this.by("owner", "lock").fails(3, "");
+    this.by("owner", "lock").fails(4, "not_found");
     this.by("operator", "lock").well();
     this.by("manager", "records list customers").fails(6, "strongroom unlock");
     let (exit, said) = this.server.stop("TERM");

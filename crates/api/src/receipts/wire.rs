@@ -17,7 +17,8 @@ pub(crate) struct Receipt {
     #[schema(example = "-----BEGIN STRONGROOM RECEIPT-----\n…")]
     armored: String,
     /// What it says.
-    receipt: Said,
+    #[serde(rename = "receipt")]
+    said: Said,
 }
 
 /// What a receipt says.
@@ -140,7 +141,7 @@ pub(crate) enum Exclusion {
 
 impl From<&ReceiptView> for Receipt {
     fn from(view: &ReceiptView) -> Self {
-        Self { id: view.id, armored: view.armoured.clone(), receipt: Said::from(&view.receipt) }
+        Self { id: view.id, armored: view.armoured.clone(), said: Said::from(&view.receipt) }
     }
 }
 

@@ -50,11 +50,10 @@ fn write_text(name: &str, value: &impl Display, first: bool, out: &mut Vec<u8>) 
 }
 
 fn write_optional(name: &str, value: Option<&impl Display>, out: &mut Vec<u8>) {
-    match value {
-        Some(value) => write_text(name, value, false, out),
-        None => {
-            write_name(name, false, out);
-            out.extend_from_slice(b"null");
-        }
+    if let Some(value) = value {
+        write_text(name, value, false, out);
+    } else {
+        write_name(name, false, out);
+        out.extend_from_slice(b"null");
     }
 }
