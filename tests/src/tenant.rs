@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Caller, Server};
+use crate::{Caller, Reply, Server};
 
 /// A tenant whose owner has come in.
 pub struct Tenant {
@@ -121,6 +121,11 @@ impl Tenant {
         assert_eq!(made.status, 201, "{}", made.text());
     }
 
+    /// Whether an answer names this tenant.
+    pub fn name_in(&self, answer: &Reply) -> bool {
+        answer.text().contains(&self.id)
+    }
+
     /// Creates a record and gives the answer's body.
     pub async fn record(&self, collection: &str, body: Value) -> Value {
         let path = format!("/collections/{collection}/records");
@@ -150,7 +155,9 @@ impl Clinic {
         ];
         tenant.collection("visits", json!({"through": "patient"}), &visits).await;
         let (mut patients, mut subjects) = (Vec::new(), Vec::new());
+        // Records are listed in the order in which they were created, as far as the clock tells.
         for person in Person::ALL {
+            server.clock.advance(1);
             let body = json!({"external_id": person.external_id, "fields": person.fields()});
             let made = tenant.record("patients", body).await;
             patients.push(made["id"].as_str().unwrap().to_owned());
@@ -158,6 +165,7 @@ impl Clinic {
         }
         let mut visits = Vec::new();
         for (number, patient) in ["P-1", "P-1", "P-2", "P-3"].into_iter().enumerate() {
+            server.clock.advance(1);
             let body = json!({
                 "external_id": format!("V-{number}"),
                 "fields": {

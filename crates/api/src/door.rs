@@ -158,8 +158,8 @@ fn log(
 ) {
     let route = notes.route.get().map_or("-", MatchedPath::as_str);
     let principal = notes.principal.get().copied().unwrap_or("-");
-    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let (request, status) = (notes.id, status.as_u16());
+    let duration_ms = took.as_secs_f64() * 1000.0;
+    let (request_id, status) = (notes.id, status.as_u16());
     // A method that we do not know is text of the caller's choosing.
     let known = [
         Method::GET,
@@ -173,13 +173,13 @@ fn log(
     let method = if known.contains(method) { method.as_str() } else { "-" };
     match problem.map(|problem| (problem.code(), problem.cause())) {
         Some((code, Some(cause))) => {
-            tracing::error!(%request, method, route, status, microseconds, principal, code, cause, "request");
+            tracing::error!(%request_id, method, route, status, duration_ms, principal, code, cause, "a request ended");
         }
         Some((code, None)) => {
-            tracing::info!(%request, method, route, status, microseconds, principal, code, "request");
+            tracing::info!(%request_id, method, route, status, duration_ms, principal, code, "a request ended");
         }
         None => {
-            tracing::info!(%request, method, route, status, microseconds, principal, "request");
+            tracing::info!(%request_id, method, route, status, duration_ms, principal, "a request ended");
         }
     }
 }

@@ -48,7 +48,6 @@ async fn take(Body(sample): Body<Sample>) -> String {
     format!("{} fields", sample.fields.len())
 }
 
-#[expect(clippy::panic, reason = "it is what is tested")]
 async fn panics() -> String {
     panic!("the value is Sandra Sample")
 }
@@ -163,11 +162,11 @@ async fn headers_that_come_a_byte_at_a_time_are_cut_too() {
 #[tokio::test]
 async fn headers_that_are_too_many_or_too_long_are_refused() {
     let server = start(limits()).await;
-    let many: String = (0..101).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let many = "X: 1\r\n".repeat(101);
     let long = format!("X: {}\r\n", "x".repeat(40 * 1024));
     for headers in [many, long] {
-        let answer = exchange(&server, format!("GET /slow HTTP/1.1\r\n{headers}\r\n").as_bytes());
-        assert_eq!(status(&answer.await), 431);
+        let request = format!("GET /slow HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        assert_eq!(status(&exchange(&server, request.as_bytes()).await), 431);
     }
 }
 
@@ -265,7 +264,7 @@ async fn bodies_that_are_not_what_they_should_be_are_refused() {
         (b"[{}]".to_vec(), 400),
         (b"{\"fields\":[]}".to_vec(), 400),
         (b"{\"fields\":{\"Not A Name\":1}}".to_vec(), 422),
-        (b"{\"fields\":{\"a\":99999999999999999999}}".to_vec(), 422),
+        (b"{\"fields\":{\"a\":18446744073709551615}}".to_vec(), 422),
         (b"{\"fields\":{\"a\":1e999}}".to_vec(), 400),
         (b"{".to_vec(), 400),
         (b"".to_vec(), 400),

@@ -4,8 +4,8 @@ use strongroom_crypto::layout::{Reader, Writer};
 use strongroom_crypto::line::CLEAR_MAX;
 use strongroom_model::{
     Action, AuditEvent, AuditObject, ClassId, CollectionNumber, FieldNumber, JobName, KeyId,
-    Outcome, Principal, RecordId, RuleRef, SubjectId, TOUCHES_MAX, TenantId, Through, Touch,
-    UserId,
+    Outcome, Principal, RecordId, RuleRef, SealedReason, SubjectId, TOUCHES_MAX, TenantId, Through,
+    Touch, UserId,
 };
 
 use crate::{Error, Result};
@@ -38,6 +38,8 @@ pub struct DecodedEvent {
     pub touches: Vec<Touch>,
     /// A keyed commitment to the caller's address; zeros where there was none.
     pub address_commitment: [u8; 16],
+    /// The reason that the caller gave, sealed.
+    pub reason: Option<SealedReason>,
 }
 
 /// What an event was about, as it is read back from a line.
@@ -81,6 +83,7 @@ pub fn encode_decoded(event: &DecodedEvent) -> Result<Vec<u8>> {
     write_text(&mut writer, &event.purpose)?;
     write_text(&mut writer, &event.code)?;
     write_touches(&mut writer, &event.touches)?;
+    write_reason(&mut writer, event.reason.as_ref())?;
     let bytes = writer.finish();
     if bytes.len() > CLEAR_MAX { Err(Error::TooLong) } else { Ok(bytes) }
 }
@@ -122,6 +125,7 @@ impl From<&AuditEvent> for DecodedEvent {
             },
             touches: event.touches.clone(),
             address_commitment: event.address_commitment,
+            reason: event.reason.clone(),
         }
     }
 }
@@ -150,6 +154,7 @@ fn read(bytes: &[u8]) -> Option<DecodedEvent> {
         purpose: read_text(&mut reader)?,
         code: read_text(&mut reader)?,
         touches: read_touches(&mut reader)?,
+        reason: read_reason(&mut reader).ok()?,
     };
     reader.end()?;
     Some(event)
@@ -277,6 +282,42 @@ fn read_object(reader: &mut Reader<'_>) -> Option<DecodedObject> {
         5 => DecodedObject::Other(prefix, id),
         _ => return None,
     })
+}
+
+/// Longest sealed reason.
+const REASON_MAX: usize = 1024;
+
+/// `kind u8 | subject 16 | slot u64 | length u16 | sealed`; all zeros where there is none.
+fn write_reason(writer: &mut Writer, reason: Option<&SealedReason>) -> Result<()> {
+    let subject = reason.and_then(|reason| reason.subject);
+    let kind = match (reason, subject) {
+        (None, _) => 0,
+        (Some(_), None) => 1,
+        (Some(_), Some(_)) => 2,
+    };
+    write_tagged_id(
+        writer,
+        Some((kind, subject.map_or([0; 16], |(subject, _)| *subject.as_bytes()))),
+    );
+    let sealed = reason.map_or(&[][..], |reason| &reason.sealed);
+    if sealed.len() > REASON_MAX || (kind > 0 && sealed.is_empty()) {
+        return Err(Error::TooLong);
+    }
+    writer.u64(subject.map_or(0, |(_, slot)| slot)).u16(count(sealed.len())?).bytes(sealed);
+    Ok(())
+}
+
+fn read_reason(reader: &mut Reader<'_>) -> Result<Option<SealedReason>> {
+    let (kind, id) = read_tagged_id(reader).ok_or(Error::Malformed)?;
+    let slot = reader.u64().ok_or(Error::Malformed)?;
+    let length = usize::from(reader.u16().ok_or(Error::Malformed)?);
+    let sealed = reader.slice(length).ok_or(Error::Malformed)?.to_vec();
+    match kind {
+        0 => Ok(None),
+        1 => Ok(Some(SealedReason { subject: None, sealed })),
+        2 => Ok(Some(SealedReason { subject: Some((SubjectId::from_bytes(id), slot)), sealed })),
+        _ => Err(Error::Malformed),
+    }
 }
 
 /// `length u8 | UTF-8`.

@@ -10,8 +10,8 @@ use strongroom_crypto::Key;
 use strongroom_crypto::line::{NO_PREVIOUS, Prefix};
 use strongroom_model::{
     Action, AuditEvent, AuditObject, ClassId, CollectionNumber, FieldNumber, JobName, KeyId,
-    Outcome, Principal, RecordId, RuleRef, SubjectId, TOUCHES_MAX, TenantId, Through, Touch,
-    UserId,
+    Outcome, Principal, RecordId, RuleRef, SealedReason, SubjectId, TOUCHES_MAX, TenantId, Through,
+    Touch, UserId,
 };
 
 const TENANT: TenantId = TenantId::from_bytes([0x22; 16]);
@@ -29,6 +29,10 @@ fn event() -> AuditEvent {
         object: AuditObject::Record(CollectionNumber(7), RecordId::from_bytes([8; 16])),
         touches: vec![touch(8, &[1, 2], &[3])],
         address_commitment: [9; 16],
+        reason: Some(SealedReason {
+            subject: Some((SubjectId::from_bytes([8; 16]), 77)),
+            sealed: vec![1, 2, 3],
+        }),
     }
 }
 
@@ -76,6 +80,11 @@ fn a_line_has_the_bytes_of_its_page() {
         &[0, 1],
         &[8; 16],
         &[0, 0],
+        &[2],
+        &[8; 16],
+        &[0, 0, 0, 0, 0, 0, 0, 77],
+        &[0, 3],
+        &[1, 2, 3],
     ]
     .concat();
     assert_eq!(bytes, expected);
@@ -218,6 +227,7 @@ fn decoded() -> impl Strategy<Value = DecodedEvent> {
                     object,
                     touches,
                     address_commitment: address,
+                    reason: None,
                 }
             },
         )

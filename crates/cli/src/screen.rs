@@ -38,7 +38,7 @@ impl Screen {
     }
 
     /// Shows one thing.
-    pub(crate) fn one<T: Serialize>(&self, answer: &Answer<T>) -> Result<(), Failure> {
+    pub(crate) fn one<T: Serialize>(self, answer: &Answer<T>) -> Result<(), Failure> {
         self.remarks(answer);
         let mut value = json(&answer.value)?;
         if let (Value::Object(members), Some(version)) = (&mut value, answer.version) {
@@ -49,7 +49,7 @@ impl Screen {
 
     /// Shows a page of a list.
     pub(crate) fn list<T: Serialize>(
-        &self,
+        self,
         answer: &Answer<Listed<T>>,
         columns: &[Column],
     ) -> Result<(), Failure> {
@@ -78,7 +78,7 @@ impl Screen {
     }
 
     /// Shows any JSON: an object as a table of its members.
-    pub(crate) fn value(&self, value: &Value) -> Result<(), Failure> {
+    pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
         match (self.output, value) {
             (Output::Table, Value::Object(members)) => {
                 let mut table = plain();
@@ -102,12 +102,12 @@ impl Screen {
     }
 
     /// Says that something without a body was done.
-    pub(crate) fn done(&self, answer: &Answer<()>, what: &str) {
+    pub(crate) fn done(self, answer: &Answer<()>, what: &str) {
         self.remarks(answer);
         say(what);
     }
 
-    fn remarks<T>(&self, answer: &Answer<T>) {
+    fn remarks<T>(self, answer: &Answer<T>) {
         if self.verbose {
             for (name, value) in [("request", &answer.request_id), ("audit", &answer.audit)] {
                 if let Some(value) = value {

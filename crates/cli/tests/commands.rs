@@ -160,7 +160,7 @@ fn serve_says_what_is_wrong_in_one_line() {
         .fails(1, "not a holder file");
 
     let server = place.start("serve --store redb:store --listen 127.0.0.1:0");
-    assert!(server.ready.ends_with(", locked"), "{}", server.ready);
+    assert!(server.ready.trim().ends_with(", locked"), "{}", server.ready);
     place.run("serve --store redb:store --listen 127.0.0.1:0").fails(1, "in use");
     let taken = server.address().trim_start_matches("http://").to_owned();
     place

@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     unreachable_pub,
     dead_code,
     reason = "a test fails by panicking; not every test needs all of the harness"

@@ -24,6 +24,8 @@ name = "name"
 born = { column = "born", take = "date" }
 "#;
 
+const BOSS: &str = "boss = { column = \"boss\", reference = true }\n";
+
 /// What the server says to an item: `exists` and `failed` by name, `whole` refuses the batch.
 fn answer(_: usize, asked: &Asked) -> Answered {
     let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -58,7 +60,8 @@ async fn check(fake: Fake, format: Format, file: &str, keep_rows: bool) -> Outco
     let path = folder.path().join("people.csv");
     let stale = folder.path().join("people.csv.rejects.ndjson");
     std::fs::write(&stale, "of an earlier run").unwrap();
-    let mapping = Mapping::parse(MAPPING).unwrap();
+    let boss = if file.contains("boss") { BOSS } else { "" };
+    let mapping = Mapping::parse(&format!("{MAPPING}{boss}")).unwrap();
     let mut rejects = Rejects::beside(&path, keep_rows).unwrap();
     let client = fake.client();
     let rows = Rows::new(format, file.as_bytes(), &mapping).unwrap();
@@ -134,6 +137,40 @@ async fn batches_are_bounded_and_each_has_a_key_of_its_own() {
     assert_eq!(outcome.result.unwrap().created, 5);
     assert!(outcome.asked.iter().all(|asked| asked.body.len() < 2_200_000));
     assert_eq!(outcome.asked.len(), 3);
+}
+
+#[tokio::test]
+async fn rows_that_refer_to_later_rows_are_imported_and_those_that_refer_to_nothing_are_not() {
+    let known = std::sync::Mutex::new(std::collections::HashSet::<String>::new());
+    let fake = Fake::start(move |_, asked| {
+        let body: Value = serde_json::from_str(&asked.body).unwrap();
+        let mut known = known.lock().unwrap();
+        let results: Vec<Value> = body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let boss = item["fields"]["boss"]["external_id"].as_str();
+                if boss.is_some_and(|boss| !known.contains(boss)) {
+                    let pointer = format!("/items/{index}/fields/boss");
+                    return json!({"index": index, "status": "failed",
+                        "errors": [{"pointer": pointer, "detail": "no such record"}]});
+                }
+                known.insert(item["external_id"].as_str().unwrap().to_owned());
+                json!({"index": index, "status": "created"})
+            })
+            .collect();
+        Answered::Json(200, json!({ "results": results }).to_string())
+    });
+    let file = "id,name,born,boss\n1,A,NULL,2\n2,B,NULL,3\n3,C,NULL,NULL\n4,D,NULL,9\n";
+    let outcome = check(fake, Format::Csv, file, false).await;
+    let summary = outcome.result.unwrap();
+    assert_eq!((summary.rows, summary.created, summary.rejected), (4, 3, 1));
+    assert_eq!(
+        outcome.rejects.unwrap(),
+        "{\"line\":5,\"errors\":[{\"pointer\":\"/fields/boss\",\"detail\":\"no such record\"}]}\n"
+    );
 }
 
 #[tokio::test]

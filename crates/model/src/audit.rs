@@ -91,6 +91,18 @@ pub struct AuditEvent {
     pub touches: Vec<Touch>,
     /// A keyed commitment to the caller's address; zeros where there was none.
     pub address_commitment: [u8; 16],
+    /// The reason that the caller gave, sealed.
+    pub reason: Option<SealedReason>,
+}
+
+/// The reason that a caller gave: free text, so it is sealed under the key of the person whom the
+/// event is about, where there is one, and dies with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedReason {
+    /// The person, and the leaf of their seed; none where it is sealed under the tenant's key.
+    pub subject: Option<(SubjectId, u64)>,
+    /// The sealed text, at most 1 KiB.
+    pub sealed: Vec<u8>,
 }
 
 /// By what a principal came in for somebody else.

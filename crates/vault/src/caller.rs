@@ -1,19 +1,20 @@
 //! Who is calling: from a bearer token to a context that only authentication can make.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use strongroom_access_policy::{Actor, HeldClass};
 use strongroom_keyring::{Half, KeyError, Service};
 use strongroom_model::{
-    ApiKey, ClassId, KeyId, PermissionClass, Principal, Purpose, RequestId, Session, SessionId,
-    Tenant, TenantId, Timestamp, User, UserId, UserState,
+    ApiKey, ClassId, KeyId, PermissionClass, Plaintext, Principal, Purpose, RequestId, Session,
+    SessionId, Tenant, TenantId, Timestamp, User, UserId, UserState,
 };
 
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::{Token, TokenKind, Vault, VaultError, keyspace};
 
 /// What a request says about itself beside its credential.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct About {
     /// The request's id.
     pub request: RequestId,
@@ -21,6 +22,14 @@ pub struct About {
     pub address: Option<IpAddr>,
     /// The purpose that it states.
     pub purpose: Option<Purpose>,
+    /// The reason that it gives, for the audit log.
+    pub reason: Option<Arc<Plaintext<String>>>,
+}
+
+impl std::fmt::Debug for About {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.request)
+    }
 }
 
 /// The credential that was shown.

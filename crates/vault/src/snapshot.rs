@@ -8,6 +8,7 @@ use std::sync::Arc;
 use strongroom_storage::{Batch, Expect, RowKey};
 
 use crate::rows::OwnerLeaf;
+use crate::trail::Person;
 use crate::{Vault, VaultError};
 
 /// A value and the version of the row it was read from.
@@ -45,11 +46,12 @@ impl<T> std::ops::Deref for Loaded<T> {
 pub(crate) struct Snapshot<'v> {
     pub(crate) vault: &'v Vault,
     facts: Vec<Expect>,
+    person: Option<Person>,
 }
 
 impl<'v> Snapshot<'v> {
     pub(crate) fn new(vault: &'v Vault) -> Self {
-        Self { vault, facts: Vec::new() }
+        Self { vault, facts: Vec::new(), person: None }
     }
 
     /// Reads and decodes a row; what was found becomes a fact.
@@ -93,6 +95,16 @@ impl<'v> Snapshot<'v> {
     /// Adds a fact that was learned otherwise.
     pub(crate) fn fact(&mut self, fact: Expect) {
         self.facts.push(fact);
+    }
+
+    /// Says whom the use case is about: under whose key the caller's reason is sealed.
+    pub(crate) fn is_about(&mut self, person: Person) {
+        self.person = Some(person);
+    }
+
+    /// Whom the use case is about.
+    pub(crate) fn person(&self) -> Option<Person> {
+        self.person
     }
 
     /// The facts, for an audit line of a read.

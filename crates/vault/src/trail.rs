@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use strongroom_access_policy::{Granted, Refusal};
-use strongroom_crypto::{Key, line, mac};
+use strongroom_crypto::{Context, Key, MessagePurpose, line, mac, prf, stream};
 use strongroom_keyring::{Half, KeyError, Service};
-use strongroom_model::{Action, AuditEvent, AuditObject, Outcome, Principal, TenantId, Touch};
+use strongroom_model::{
+    Action, AuditEvent, AuditObject, Outcome, Plaintext, Principal, SealedReason, SubjectId,
+    TenantId, Touch,
+};
 use strongroom_storage::{Committed, Line, LinePlace};
 
 use crate::snapshot::Snapshot;
 use crate::{TenantCtx, Vault, VaultError};
+
+/// The person whom an event is about, and the leaf of their seed.
+pub(crate) type Person = (SubjectId, u64);
 
 /// What a line will say, before the decision.
 pub(crate) struct Attempted {
@@ -35,6 +41,7 @@ impl Attempted {
             object: self.object,
             touches,
             address_commitment: [0; 16],
+            reason: None,
         }
     }
 
@@ -52,6 +59,7 @@ impl Attempted {
             object: self.object,
             touches: Vec::new(),
             address_commitment: [0; 16],
+            reason: None,
         }
     }
 
@@ -69,6 +77,7 @@ impl Attempted {
             object: self.object,
             touches: Vec::new(),
             address_commitment: [0; 16],
+            reason: None,
         }
     }
 }
@@ -79,6 +88,17 @@ impl Vault {
         &self,
         tenant: TenantId,
         ctx: Option<&TenantCtx>,
+        event: AuditEvent,
+    ) -> Result<Box<dyn Line>, VaultError> {
+        self.line_about(tenant, ctx, None, event).await
+    }
+
+    /// The same for an event about a person, under whose key the caller's reason is sealed.
+    pub(crate) async fn line_about(
+        &self,
+        tenant: TenantId,
+        ctx: Option<&TenantCtx>,
+        about: Option<Person>,
         mut event: AuditEvent,
     ) -> Result<Box<dyn Line>, VaultError> {
         let tenant = self.log_of(tenant).await?;
@@ -90,6 +110,9 @@ impl Vault {
             );
             event.address_commitment.iter_mut().zip(commitment).for_each(|(to, from)| *to = from);
         }
+        if let Some(reason) = ctx.and_then(|ctx| ctx.about().reason.as_deref()) {
+            event.reason = Some(self.seal_reason(tenant, about, reason).await?);
+        }
         let plain = strongroom_audit::line::encode(&event)
             .map_err(|_| VaultError::Internal("an audit line beyond its bound".into()))?;
         if plain.len() > line::CLEAR_MAX {
@@ -98,6 +121,63 @@ impl Vault {
         let key = self.keyring.service(tenant, Half::Data, Service::Audit).await?;
         let time_us = u64::try_from(self.now().as_micros()).unwrap_or(0);
         Ok(Box::new(PendingLine { tenant, key, time_us, plain }))
+    }
+
+    async fn seal_reason(
+        &self,
+        tenant: TenantId,
+        about: Option<Person>,
+        reason: &Plaintext<String>,
+    ) -> Result<SealedReason, VaultError> {
+        let key = self.reason_key(tenant, about).await?;
+        let context = self.reason_context(tenant, about);
+        let sealed = stream::seal(&key, &context, reason.expose().as_bytes(), &*self.rng)?;
+        Ok(SealedReason { subject: about, sealed })
+    }
+
+    /// The reason on a line; nothing if the person whom it is about has been erased.
+    pub(crate) async fn open_reason(
+        &self,
+        tenant: TenantId,
+        reason: &SealedReason,
+    ) -> Result<Option<Plaintext<String>>, VaultError> {
+        let key = match self.reason_key(tenant, reason.subject).await {
+            Err(VaultError::Erased(_)) => return Ok(None),
+            key => key?,
+        };
+        let plain =
+            stream::open(&key, &self.reason_context(tenant, reason.subject), &reason.sealed)?;
+        let text = std::str::from_utf8(plain.expose()).map_err(|_| crate::rows::damaged())?;
+        Ok(Some(Plaintext::new(text.to_owned())))
+    }
+
+    async fn reason_key(
+        &self,
+        tenant: TenantId,
+        about: Option<Person>,
+    ) -> Result<Arc<Key>, VaultError> {
+        Ok(match about {
+            Some((_, slot)) => {
+                let number = prf::AUDIT_OPENINGS;
+                Arc::new(self.keyring.subject_key(tenant, Half::Data, slot, number, None).await?)
+            }
+            None => self.keyring.service(tenant, Half::Data, Service::Rows).await?,
+        })
+    }
+
+    fn reason_context(&self, tenant: TenantId, about: Option<Person>) -> Context {
+        Context {
+            purpose: MessagePurpose::Row,
+            epoch: 0,
+            install: self.keyring.install(),
+            tenant,
+            subject: about.map_or([0; 16], |(subject, _)| *subject.as_bytes()),
+            object: [0; 16],
+            collection: 0,
+            index: 1 << 32,
+            number: about.map_or(0, |_| prf::AUDIT_OPENINGS),
+            version: 0,
+        }
     }
 
     /// In whose log a tenant's lines stand: its own, and the provider's once its keys are gone.
@@ -116,7 +196,7 @@ impl Vault {
         snapshot: Snapshot<'_>,
         event: AuditEvent,
     ) -> Result<Committed, VaultError> {
-        let line = self.line(ctx.tenant(), Some(ctx), event).await?;
+        let line = self.line_about(ctx.tenant(), Some(ctx), snapshot.person(), event).await?;
         Ok(self.store.append(vec![line], snapshot.into_facts()).await?)
     }
 

@@ -15,7 +15,7 @@ struct House {
 }
 
 fn about() -> About {
-    About { request: RequestId::from_bytes([1; 16]), address: None, purpose: None }
+    About { request: RequestId::from_bytes([1; 16]), address: None, purpose: None, reason: None }
 }
 
 async fn house() -> House {

@@ -42,6 +42,9 @@ pub(crate) struct AuditEntry {
     object: About,
     /// Which records and fields were touched.
     touches: Vec<Touched>,
+    /// The reason that the caller gave; null if it gave none, or the person whom it was about has
+    /// been erased.
+    reason: Option<String>,
 }
 
 /// A rule of a version of a class.
@@ -104,6 +107,7 @@ impl From<&Entry> for AuditEntry {
             rule: event.rule.map(Rule::from),
             object: About::from(&event.object),
             touches: event.touches.iter().map(Touched::from).collect(),
+            reason: entry.reason.as_ref().map(|reason| reason.expose().clone()),
         }
     }
 }

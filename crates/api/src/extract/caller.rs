@@ -42,11 +42,16 @@ impl Caller {
     ) -> Result<Self, Problem> {
         let token = bearer_token(headers)?;
         let (purpose, reason) = (headers::purpose(headers), headers::reason(headers));
+        let (reason, reason_flaw) = match reason {
+            Ok(reason) => (reason.map(Arc::new), Ok(())),
+            Err(flaw) => (None, Err(flaw)),
+        };
         let notes = extensions.get::<Arc<Notes>>();
         let about = About {
             request: notes.map_or(RequestId::from_bytes([0; 16]), |notes| notes.id),
             address: notes.map(|notes| notes.address),
             purpose: purpose.as_ref().ok().cloned().flatten(),
+            reason,
         };
         let ctx = vault.sign_in(token, about).await?;
         if let Some(notes) = notes {
@@ -54,7 +59,7 @@ impl Caller {
             let _ = notes.principal.set(kind(&ctx));
         }
         purpose?;
-        reason?;
+        reason_flaw?;
         Ok(Self { vault: vault.clone(), ctx })
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Import {
     keep_rows: bool,
     /// Read and map all rows, and send nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,5 +1,6 @@
 //! `strongroom login` and `logout`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -24,8 +25,15 @@ impl Login {
             Failure::usage("name the new file for the session's token with `--token-file`")
         })?;
         let file = SecretFile::create(out)?;
-        let invitation = files::secret(&self.invitation_file)?;
-        let answer = session.client.redeem(&Secret::new(invitation.to_string())).await?;
+        let asks = self.invitation_file == Path::new("-") && std::io::stdin().is_terminal();
+        let invitation = if asks {
+            rpassword::prompt_password("invitation: ")
+                .map(zeroize::Zeroizing::new)
+                .map_err(|error| Failure::local(format!("cannot ask: {error}")))?
+        } else {
+            files::secret(&self.invitation_file)?
+        };
+        let answer = session.client.redeem(&Secret::new(invitation.trim().to_owned())).await?;
         file.write(answer.value.session.token.expose())?;
         let redeemed = serde_json::json!({
             "tenant": answer.value.tenant,

@@ -58,15 +58,12 @@ impl Init {
                  an erasure does not reach copies; keep the holder elsewhere (`--holder`)",
             );
         }
-        match (invitation_file, &self.invitation_file) {
-            (Some(file), Some(path)) => {
-                file.write(invitation.token.expose())?;
-                say(&format!("the first operator's invitation stands in `{}`", path.display()));
-            }
-            _ => {
-                say("the first operator's invitation, shown this once:");
-                data(invitation.token.expose())?;
-            }
+        if let (Some(file), Some(path)) = (invitation_file, &self.invitation_file) {
+            file.write(invitation.token.expose())?;
+            say(&format!("the first operator's invitation stands in `{}`", path.display()));
+        } else {
+            say("the first operator's invitation, shown this once:");
+            data(invitation.token.expose())?;
         }
         say(&format!("it ends at {}. Next:", invitation.expires_at));
         let key = seal

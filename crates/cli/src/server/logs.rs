@@ -1,5 +1,7 @@
 //! Where the server's log goes: standard error, as lines or JSON.
 
+use std::io::IsTerminal;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -15,7 +17,11 @@ pub(super) fn begin(format: LogFormat, least: LevelFilter) {
         .with_default(LevelFilter::WARN.min(least))
         .with_targets(OWN.iter().map(|room| (*room, least)));
     let lines = match format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .boxed(),
         LogFormat::Json => {
             fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
         }

@@ -93,7 +93,7 @@ pub fn finish(command: &mut Command, input: &str) -> Ran {
 /// A server that runs until it is stopped.
 pub struct Server {
     child: Child,
-    err: BufReader<ChildStderr>,
+    err: Option<BufReader<ChildStderr>>,
     /// What it said when it was ready.
     pub ready: String,
 }
@@ -101,23 +101,23 @@ pub struct Server {
 impl Server {
     /// Starts it and waits until it says `ready`.
     pub fn start(command: &mut Command, ready: &str) -> Self {
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut err = BufReader::new(child.stderr.take().unwrap());
+        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut server = Self { child, err: None, ready: String::new() };
+        let mut err = BufReader::new(server.child.stderr.take().unwrap());
         let mut said = String::new();
-        loop {
-            let mut line = String::new();
-            let count = err.read_line(&mut line).unwrap();
+        while !server.ready.contains(ready) {
+            said.push_str(&server.ready);
+            server.ready.clear();
+            let count = err.read_line(&mut server.ready).unwrap();
             assert!(count > 0, "it ended and said: {said}");
-            if line.contains(ready) {
-                return Self { child, err, ready: line.trim().to_owned() };
-            }
-            said.push_str(&line);
         }
+        server.err = Some(err);
+        server
     }
 
     /// Its address, as it said it.
     pub fn address(&self) -> String {
-        let words = self.ready.trim_start_matches("listening on ");
+        let words = self.ready.trim().trim_start_matches("listening on ");
         words.trim_end_matches(", locked").to_owned()
     }
 
@@ -126,7 +126,7 @@ impl Server {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
         let mut said = String::new();
-        std::io::Read::read_to_string(&mut self.err, &mut said).unwrap();
+        std::io::Read::read_to_string(&mut self.err.take().unwrap(), &mut said).unwrap();
         (self.child.wait().unwrap().code().unwrap_or(-1), said)
     }
 }

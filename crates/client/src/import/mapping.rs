@@ -157,6 +157,18 @@ impl Mapping {
         })
     }
 
+    /// Whether all that is wrong with a row concerns records that it refers to.
+    pub(crate) fn are_about_references(&self, flaws: &[crate::Flaw]) -> bool {
+        let refers = |flaw: &crate::Flaw| {
+            let field = flaw.pointer.strip_prefix("/fields/");
+            let name = field.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            self.fields.iter().any(|(field, source)| {
+                field.as_str() == name && matches!(source, FieldSource::Reference(_))
+            })
+        };
+        !flaws.is_empty() && flaws.iter().all(refers)
+    }
+
     /// The columns it needs.
     pub fn columns(&self) -> BTreeSet<&str> {
         let mut columns: BTreeSet<_> = self.external_id.columns().collect();

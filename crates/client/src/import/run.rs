@@ -11,6 +11,11 @@ use crate::{ClientError, Flaw, ImportItem, ImportResult, ImportStatus, ProblemCo
 
 /// Rows in one request.
 const BATCH_ITEMS_MAX: usize = 500;
+/// Deferred rows in one request: a row is below 1 MiB, and most are far below.
+const DEFERRED_BATCH_ITEMS_MAX: usize = 100;
+/// So many rows that refer to records which are not there wait for the file's end; further ones are
+/// rejected at once.
+const DEFERRED_ROWS_MAX: usize = 10_000;
 /// Bytes of JSON in one request; a single larger row goes alone.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -48,6 +53,13 @@ pub struct Summary {
     pub never_seen: BTreeSet<String>,
 }
 
+/// Whether rows that refer to what is not there wait for the file's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Defer {
+    Yes,
+    No,
+}
+
 /// A row on its way.
 struct Waiting {
     line: u64,
@@ -61,6 +73,8 @@ struct Run<'r> {
     mapping: &'r Mapping,
     rejects: &'r mut Rejects,
     summary: Summary,
+    /// Rows that refer to records which are not there, and may come later in the file.
+    deferred: Vec<Waiting>,
     /// 128 random bits; with the batch's number they make its idempotency key.
     id: String,
     batch: u64,
@@ -110,7 +124,7 @@ impl<'r> Run<'r> {
     ) -> Self {
         let never_seen = mapping.columns().into_iter().map(ToOwned::to_owned).collect();
         let summary = Summary { never_seen, ..Summary::default() };
-        Self { scoped, mapping, rejects, summary, id, batch: 0 }
+        Self { scoped, mapping, rejects, summary, deferred: Vec::new(), id, batch: 0 }
     }
 
     async fn all<R: Read>(
@@ -125,7 +139,8 @@ impl<'r> Run<'r> {
                 Ok(Some(read)) => read,
                 // What was read before the end, or before the file broke, is still sent.
                 end => {
-                    self.send(waiting).await?;
+                    self.send(waiting, Defer::Yes).await?;
+                    self.send_deferred().await?;
                     self.summary.bytes = rows.bytes_read();
                     progress(&self.summary);
                     return end.map(|_| ()).map_err(ImportError::from);
@@ -137,7 +152,7 @@ impl<'r> Run<'r> {
                 if waiting.len() == BATCH_ITEMS_MAX
                     || (bytes + length > BATCH_BYTES_MAX && !waiting.is_empty())
                 {
-                    self.send(std::mem::take(&mut waiting)).await?;
+                    self.send(std::mem::take(&mut waiting), Defer::Yes).await?;
                     self.summary.bytes = rows.bytes_read();
                     progress(&self.summary);
                     bytes = 0;
@@ -167,7 +182,7 @@ impl<'r> Run<'r> {
 
     /// Sends a batch. Where the server takes none of it for the form of some rows, the halves are
     /// sent instead, down to the rows that are at fault.
-    async fn send(&mut self, waiting: Vec<Waiting>) -> Result<(), ImportError> {
+    async fn send(&mut self, waiting: Vec<Waiting>, defer: Defer) -> Result<(), ImportError> {
         let Some(scoped) = self.scoped else { return Ok(()) };
         let mut parts = vec![waiting];
         while let Some(mut part) = parts.pop() {
@@ -178,7 +193,7 @@ impl<'r> Run<'r> {
             let key = format!("{}-{}", self.id, self.batch);
             self.batch += 1;
             match scoped.import_records(collection, &items, &key).await {
-                Ok(answer) => self.results(&part, answer.value)?,
+                Ok(answer) => self.results(part, answer.value, defer)?,
                 Err(error) if !is_about_rows(&error) => return Err(error.into()),
                 Err(error) if part.len() == 1 => {
                     self.reject(line, flaws(&error), || {
@@ -195,20 +210,47 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn results(&mut self, sent: &[Waiting], results: Vec<ImportResult>) -> Result<(), ImportError> {
-        if results.len() != sent.len() {
+    /// Sends the deferred rows for as long as that makes records that others may refer to.
+    async fn send_deferred(&mut self) -> Result<(), ImportError> {
+        let mut defer = Defer::Yes;
+        while !self.deferred.is_empty() {
+            let created = self.summary.created;
+            let mut rows = std::mem::take(&mut self.deferred);
+            while !rows.is_empty() {
+                let rest = rows.split_off(rows.len().min(DEFERRED_BATCH_ITEMS_MAX));
+                self.send(std::mem::replace(&mut rows, rest), defer).await?;
+            }
+            // The last round writes down why.
+            if self.summary.created == created {
+                defer = Defer::No;
+            }
+        }
+        Ok(())
+    }
+
+    fn results(
+        &mut self,
+        sent: Vec<Waiting>,
+        results: Vec<ImportResult>,
+        defer: Defer,
+    ) -> Result<(), ImportError> {
+        let belong = results.len() == sent.len()
+            && results.iter().enumerate().all(|(place, result)| result.index == place);
+        if !belong {
             return Err(ImportError::Results);
         }
-        for (place, (result, row)) in results.into_iter().zip(sent).enumerate() {
-            if result.index != place {
-                return Err(ImportError::Results);
-            }
+        for (result, row) in results.into_iter().zip(sent) {
             match result.status {
                 ImportStatus::Created => self.summary.created += 1,
                 ImportStatus::Exists => self.summary.exists += 1,
                 ImportStatus::Failed => {
-                    let flaws = result.errors.into_iter().map(within_row).collect();
-                    self.reject(row.line, flaws, || row.row.to_json())?;
+                    let flaws: Vec<Flaw> = result.errors.into_iter().map(within_row).collect();
+                    let refers = self.mapping.are_about_references(&flaws);
+                    if refers && defer == Defer::Yes && self.deferred.len() < DEFERRED_ROWS_MAX {
+                        self.deferred.push(row);
+                    } else {
+                        self.reject(row.line, flaws, || row.row.to_json())?;
+                    }
                 }
             }
         }

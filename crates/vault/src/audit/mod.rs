@@ -3,14 +3,13 @@
 use strongroom_audit::line::DecodedEvent;
 use strongroom_crypto::line;
 use strongroom_keyring::{Half, Service};
-use strongroom_model::{Action, AuditObject, TenantId, Timestamp};
+use strongroom_model::{Action, AuditObject, Plaintext, TenantId, Timestamp};
 use strongroom_storage::{LinePosition, LineRange};
 
 use crate::snapshot::{Snapshot, attempt};
 use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError};
 
 /// A line of the log.
-#[derive(Debug)]
 pub struct Entry {
     /// When it was written.
     pub time: Timestamp,
@@ -18,6 +17,8 @@ pub struct Entry {
     pub place: strongroom_audit::position::Position,
     /// What it says.
     pub event: DecodedEvent,
+    /// The reason that the caller gave, unless the person whom it is about has been erased.
+    pub reason: Option<Plaintext<String>>,
 }
 
 /// Lists lines of the tenant's log: first those of changes, then those of reads, each in the order
@@ -82,7 +83,11 @@ impl Vault {
             let time = Timestamp::from_micros(i64::try_from(prefix.time_us).unwrap_or(i64::MAX));
             let place =
                 strongroom_audit::position::Position { node: prefix.node, n: prefix.n, tag };
-            entries.push(Entry { time, place, event });
+            let reason = match &event.reason {
+                Some(sealed) => self.open_reason(tenant, sealed).await?,
+                None => None,
+            };
+            entries.push(Entry { time, place, event, reason });
         }
         Ok((entries, tags))
     }

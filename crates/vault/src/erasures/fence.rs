@@ -84,6 +84,7 @@ impl<'v> Fence<'v> {
             let values = [external_id.to_string()];
             self.index_pages += index::forget(snapshot, &mut self.batch, index, &values).await?;
         }
+        snapshot.is_about((subject.id, subject.leaf.slot));
         let key = keyspace::subject_head(self.tenant, subject.id);
         let erased = SubjectHead { state: subject.state.erase()?, ..(*subject.value).clone() };
         let value = self.vault.seal_row(&key, subject.leaf, subject.version + 1, &erased).await?;
@@ -195,8 +196,9 @@ impl<'v> Fence<'v> {
         let key = keyspace::erasure(self.tenant, erasure.id);
         let value = self.vault.seal_row(&key, OwnerLeaf::NOBODY, 1, &erasure).await?;
         self.batch.expect(Expect::Absent(key.clone())).put(key, 1, value);
+        let about = snapshot.person();
         snapshot.expect_in(&mut self.batch);
-        self.batch.line(self.vault.line(self.tenant, Some(ctx), event).await?);
+        self.batch.line(self.vault.line_about(self.tenant, Some(ctx), about, event).await?);
         let committed = self.vault.store.commit(self.batch).await?;
         Ok((committed.places().to_vec(), erasure))
     }

@@ -7,7 +7,7 @@ use strongroom_model::{
 use strongroom_storage::{KeyRange, LinePlaced, PAGE_MAX};
 
 use crate::erasures::fence::{Fence, RecordTarget, id_of};
-use crate::erasures::show::ErasureView;
+use crate::erasures::show::{ErasureView, show};
 use crate::idempotency::Before;
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
@@ -71,6 +71,13 @@ pub async fn request(
 ) -> Result<Answer<Requested>, VaultError> {
     if wanted.dry_run {
         return attempt(|| preview(vault, ctx, &wanted)).await;
+    }
+    if let TargetRef::Tenant(tenant) = &wanted.target
+        && *tenant == ctx.tenant()
+        && let Ok(first) = show(vault, ctx, id_of(&ErasureTarget::Tenant(*tenant))).await
+    {
+        // A tenant that is erased takes no further requests; whoever may know finds the first.
+        return Ok(Answer { value: Requested::Erasure(first.value), lines: first.lines });
     }
     let (lines, erasure, name) = attempt(|| fence(vault, ctx, &wanted)).await?;
     vault.decoded.forget(ctx.tenant());

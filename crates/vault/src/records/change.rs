@@ -112,6 +112,7 @@ async fn once(
 
     // The whole record is sealed anew, under fresh salt, so its other fields are opened here too;
     // they go nowhere else.
+    let about = snapshot.person();
     let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
     let checked = writer.check(ctx, &wanted.fields, false).await?;
     let head = changed_head(vault, &opened, &written, &checked, wanted);
@@ -140,7 +141,7 @@ async fn once(
     batch.put(keyspace::record(tenant, collection.number, wanted.record), version, sealed);
     let touches = vec![Touch { record: wanted.record, clear: written, masked: Vec::new() }];
     let event = attempted.allowed(&granted, touches);
-    batch.line(vault.line(tenant, Some(ctx), event).await?);
+    batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
     let committed = vault.store.commit(batch).await?;
     Ok(committed.places().to_vec())
 }

@@ -111,7 +111,8 @@ async fn once(
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, tenant, planned.leaf, *planned.id.as_bytes()).await?;
     }
-    batch.line(vault.line(tenant, Some(ctx), event).await?);
+    let about = (planned.subject, planned.leaf.slot);
+    batch.line(vault.line_about(tenant, Some(ctx), Some(about), event).await?);
     let committed = vault.store.commit(batch).await?;
     Ok((planned.id, committed.places().to_vec()))
 }

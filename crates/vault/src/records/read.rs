@@ -150,6 +150,9 @@ impl Snapshot<'_> {
         let sealed = SealedRecord::parse(row)?;
         let subject = self.subject(ctx.tenant(), sealed.subject).await?;
         let subject = subject.filter(|subject| subject.state != SubjectState::Erased);
+        if let Some(subject) = &subject {
+            self.is_about((subject.id, subject.leaf.slot));
+        }
         Ok(subject.map(|subject| Found { sealed, subject }))
     }
 

@@ -91,10 +91,14 @@ impl std::fmt::Debug for RecordView {
 /// the only way in which client data comes to a caller.
 pub(crate) fn disclose(
     permit: Permit,
-    _on_record: &Committed,
+    on_record: &Committed,
     ticket: &Ticket,
     record: &Known<'_>,
 ) -> Result<RecordView, VaultError> {
+    // A commit without a line proves nothing about this request.
+    if on_record.places().is_empty() {
+        return Err(VaultError::Internal("nothing was put on record".into()));
+    }
     ticket.still_admitted()?;
     let granted = permit.spend();
     let mut fields = Vec::new();

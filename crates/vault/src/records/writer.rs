@@ -24,6 +24,7 @@ use crate::{Flaw, TenantCtx, Vault, VaultError, keyspace};
 /// A record that is about to be created.
 pub(crate) struct Planned {
     pub(crate) id: RecordId,
+    pub(crate) subject: SubjectId,
     pub(crate) leaf: OwnerLeaf,
     pub(crate) granted: Granted,
 }
@@ -168,7 +169,7 @@ impl<'v> Writer<'v> {
             .await?;
         self.batch.expect_absent(entry.clone()).put(entry, 1, value);
         let leaf = OwnerLeaf::subject(subject, place.slot, place.epoch, place.number);
-        Ok(Planned { id, leaf, granted })
+        Ok(Planned { id, subject, leaf, granted })
     }
 
     fn decide(
@@ -302,8 +303,25 @@ impl<'v> Writer<'v> {
         }
     }
 
-    /// The record that a reference names, by its id or by `{"external_id": …}`.
+    /// The record that a reference names, of somebody who is not erased. The head of that person
+    /// becomes a fact: what refers to them does not slip past their erasure.
     async fn refer(
+        &mut self,
+        ctx: &TenantCtx,
+        target: &strongroom_model::CollectionName,
+        value: &ClearValue,
+        pointer: &str,
+    ) -> Result<Hit, VaultError> {
+        let hit = self.named_by(ctx, target, value, pointer).await?;
+        let subject = self.snapshot.subject(ctx.tenant(), hit.subject).await?;
+        match subject.filter(|subject| subject.state != SubjectState::Erased) {
+            Some(_) => Ok(hit),
+            None => Err(VaultError::invalid(pointer, "refers to a record that there is not")),
+        }
+    }
+
+    /// The record that a reference names, by its id or by `{"external_id": …}`.
+    async fn named_by(
         &mut self,
         ctx: &TenantCtx,
         target: &strongroom_model::CollectionName,

@@ -99,7 +99,7 @@ async fn listen(
         match Server::start(config, vault.clone(), unlocker, machine.rng.clone()).await {
             Ok(server) => return Ok(server),
             Err(error) => {
-                last = Some(Failure::local(format!("cannot listen on `{listen}`: {error}")))
+                last = Some(Failure::local(format!("cannot listen on `{listen}`: {error}")));
             }
         }
     }
@@ -115,14 +115,13 @@ struct Folder {
 impl Folder {
     fn new(keep: Option<PathBuf>, rng: &dyn Rng) -> Result<Self, Failure> {
         let is_kept = keep.is_some();
-        let path = match keep {
-            Some(path) => path,
-            None => {
-                let mut name = [0; 16];
-                rng.fill(&mut name)?;
-                let name = data_encoding::HEXLOWER.encode(&name);
-                std::env::temp_dir().join(format!("strongroom-demo-{name}"))
-            }
+        let path = if let Some(path) = keep {
+            path
+        } else {
+            let mut name = [0; 16];
+            rng.fill(&mut name)?;
+            let name = data_encoding::HEXLOWER.encode(&name);
+            std::env::temp_dir().join(format!("strongroom-demo-{name}"))
         };
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| {
             if error.kind() == std::io::ErrorKind::AlreadyExists {

@@ -1,5 +1,6 @@
 //! What the demonstration prints: lines of shell to paste into another terminal.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use strongroom_model::Rng;
@@ -23,18 +24,23 @@ pub(super) fn lines(
     let (Some(first), Some(second)) = (world.tenants.first(), world.tenants.get(1)) else {
         return Err(Failure::local("the demonstration has no tenants"));
     };
-    let mut text = format!(
-        r##"# ==========================================================================
+    let mut text = String::new();
+    let failed = |_| Failure::local("the lines cannot be written");
+    write!(
+        text,
+        r"# ==========================================================================
 #  STRONGROOM DEMO — NOT FOR REAL DATA
 #  The people are made up, the tokens stand below for everybody to read, and
 #  the keys lie beside the data. Never put a real person's data in here.
 # ==========================================================================
 #
 #  Server:  {address}
-"##
-    );
+"
+    )
+    .map_err(failed)?;
     for tenant in &world.tenants {
-        text.push_str(&format!(
+        write!(
+            text,
             "#  Tenant:  {} ({}), {} customers, two orders each\n#    owner    {}\n#    manager  {}\n#    clerk    {}\n",
             tenant.name,
             tenant.id,
@@ -42,10 +48,12 @@ pub(super) fn lines(
             tenant.owner.expose(),
             tenant.manager.expose(),
             tenant.clerk.expose(),
-        ));
+        )
+        .map_err(failed)?;
     }
-    text.push_str(&format!(
-        r##"#
+    write!(
+        text,
+        r#"#
 #  Paste the following into another terminal, all at once or line by line.
 
 STRONGROOM={program}; FOLDER={folder}
@@ -76,7 +84,7 @@ RECEIPT=$(curl -sS -H "Authorization: Bearer $OWNER" $ERASURES | sed -n 's/.*"re
 "$STRONGROOM" receipts show $RECEIPT --armored --server {address} --token-file "$FOLDER/{short}-owner.token" > "$FOLDER/receipt.txt"
 PUBLIC=$(curl -sS {address}/v1/system/receipt-key | sed -n 's/.*"public_key": *"\([^"]*\)".*/\1/p')
 "$STRONGROOM" receipts verify "$FOLDER/receipt.txt" --public-key "$PUBLIC"
-"##,
+"#,
         program = quoted(&program),
         folder = quoted(&folder.display().to_string()),
         tenant = first.id,
@@ -87,7 +95,8 @@ PUBLIC=$(curl -sS {address}/v1/system/receipt-key | sed -n 's/.*"public_key": *"
         customer = first.customer,
         subject = first.subject,
         short = first.short,
-    ));
+    )
+    .map_err(failed)?;
     Ok(text)
 }
 

@@ -162,13 +162,13 @@ async fn put_in(
     let results = scoped.import_records(collection, &items, &key).await?.value;
     results
         .into_iter()
-        .map(|result| match (result.status, result.id) {
-            (ImportStatus::Created, Some(id)) => Ok(id),
-            _ => {
-                let why =
-                    result.errors.first().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail));
-                Err(Failure::local(format!("a record was not made: {}", why.unwrap_or_default())))
+        .map(|result| {
+            if let (ImportStatus::Created, Some(id)) = (result.status, result.id) {
+                return Ok(id);
             }
+            let why =
+                result.errors.first().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail));
+            Err(Failure::local(format!("a record was not made: {}", why.unwrap_or_default())))
         })
         .collect()
 }
