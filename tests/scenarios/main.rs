@@ -6,8 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
-// mod bad_input;
-// mod canary;
+mod bad_input;
+mod canary;
 mod doors;
 mod erasure;
 mod first_tenant;

@@ -153,8 +153,14 @@ impl Call {
 
     /// Sets any bytes as a body that claims to be JSON.
     #[must_use]
-    pub fn raw(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.request = self.request.header("Content-Type", "application/json").body(body.into());
+    pub fn raw(self, body: impl Into<Vec<u8>>) -> Self {
+        self.body_of("application/json", body)
+    }
+
+    /// Sets any bytes as a body of a media type.
+    #[must_use]
+    pub fn body_of(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.request = self.request.header("Content-Type", media_type).body(body.into());
         self
     }
 

@@ -198,6 +198,11 @@ impl Server {
         self.caller("/v1/provider", None)
     }
 
+    /// Somebody with a token, in front of a tenant's door.
+    pub fn at(&self, home: &str, token: &str) -> Caller {
+        self.caller(home, Some(token))
+    }
+
     pub(crate) fn caller(&self, home: &str, token: Option<&str>) -> Caller {
         let base = format!("http://{}", self.parts().running.local_addr());
         Caller::new(self.http.clone(), base, home.to_owned(), token.map(str::to_owned))

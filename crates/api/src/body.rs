@@ -118,8 +118,13 @@ pub(crate) async fn read(
     most: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let declared = declared_length(headers);
-    if declared.is_some_and(|length| length > most) {
-        discard(body, most).await;
+    if let Some(length) = declared
+        && length > most
+    {
+        // Whoever waits for our consent has not begun to send.
+        if length <= most.saturating_add(DISCARDED_MAX) && !headers.contains_key(header::EXPECT) {
+            discard(body).await;
+        }
         return Err(Problem::body_too_large(most));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(0).min(FIRST_CAPACITY)));
@@ -127,7 +132,7 @@ pub(crate) async fn read(
         let frame = frame.map_err(failed)?;
         let Some(data) = frame.data_ref() else { continue };
         if data.len() > most.saturating_sub(bytes.len()) {
-            discard(body, most).await;
+            discard(body).await;
             return Err(Problem::body_too_large(most));
         }
         append(&mut bytes, data);
@@ -153,13 +158,15 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// How many bytes of a body that is too long are read and thrown away.
+const DISCARDED_MAX: usize = 8 * 1024 * 1024;
+
 /// Reads on for a while, so that a client that is still sending can see the answer before the
 /// connection closes.
-async fn discard(mut body: Body, most: usize) {
-    let mut left = most;
+async fn discard(mut body: Body) {
+    let mut left = DISCARDED_MAX;
     while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(length) {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(rest) => left = rest,
             None => return,
         }

@@ -9,9 +9,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use strongroom_model::{Purpose, ReceiptId, RequestId};
 use strongroom_vault::policy::{Answer, Ask, CeilingKind, Condition, Missing, Refusal, Side};
-use strongroom_vault::{Flaw, VaultError};
+use strongroom_vault::{Flaw, LinePlaced, VaultError};
 
 use crate::limits::{DEPTH_MAX, PAGE_MAX};
+use crate::reply::{AUDIT_HEADER, promises};
 use crate::unlocker::UnlockError;
 
 /// What the type of every problem begins with; its code follows.
@@ -254,6 +255,14 @@ impl Problem {
         self
     }
 
+    /// Says where in the log it stands.
+    fn on_record(mut self, lines: &[LinePlaced]) -> Self {
+        if let Ok(promises) = HeaderValue::try_from(promises(lines)) {
+            self.0.headers.push((AUDIT_HEADER, promises));
+        }
+        self
+    }
+
     /// The answer, with everything but the headers that all answers have.
     pub(crate) fn render(&self, request: RequestId) -> Response {
         let Kind(status, title, retryable) = self.0.kind;
@@ -313,6 +322,7 @@ impl From<VaultError> for Problem {
             VaultError::Refused(refusal) => refused(&refusal),
             VaultError::NotFound => Self::not_found(),
             VaultError::Erased(receipt) => erased(receipt),
+            VaultError::OnRecord { error, lines } => Self::from(*error).on_record(&lines),
             VaultError::Invalid(flaws) => Self::invalid(flaws),
             VaultError::WrongState { code, detail } => Self::new(STATE, code, detail),
             VaultError::VersionRequired => Self::new(

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use strongroom_vault::records::RecordView;
-use strongroom_vault::{Answer, Listed, Versioned};
+use strongroom_vault::{Answer, LinePlaced, Listed, Versioned};
 use zeroize::Zeroizing;
 
 use crate::extract::{Page, etag};
@@ -92,13 +92,8 @@ impl Reply {
 
     /// Where the lines of this request stand in the audit log.
     pub(crate) fn lines_of<T>(mut self, answer: &Answer<T>) -> Self {
-        let promises: Vec<String> = answer
-            .lines
-            .iter()
-            .map(|line| format!("{}.{}.{}", line.node, line.n, hexadecimal(&line.tag)))
-            .collect();
-        if !promises.is_empty() {
-            self.headers.push((AUDIT_HEADER, promises.join(", ")));
+        if !answer.lines.is_empty() {
+            self.headers.push((AUDIT_HEADER, promises(&answer.lines)));
         }
         self
     }
@@ -150,6 +145,13 @@ impl<T> ListOf<T> {
 /// What is answered is always text, numbers and lists of them, which can be written.
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// The log's promises as the header says them.
+pub(crate) fn promises(lines: &[LinePlaced]) -> String {
+    let promise =
+        |line: &LinePlaced| format!("{}.{}.{}", line.node, line.n, hexadecimal(&line.tag));
+    lines.iter().map(promise).collect::<Vec<_>>().join(", ")
 }
 
 /// Bytes in hexadecimal.

@@ -40,7 +40,14 @@ fn decode(text: &str) -> Option<u128> {
 fn time_ordered(now: Timestamp, rng: &dyn Rng) -> Result<Uuid, NoRandomness> {
     let mut random = [0; 10];
     rng.fill(&mut random)?;
-    let milliseconds = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
+    let micros = u64::try_from(now.as_micros()).unwrap_or(0);
+    // Method 3 of RFC 9562, 6.2: the 12 bits after the milliseconds are a fraction of one, so that
+    // what one request makes keeps its order.
+    let [_, _, _, _, _, _, high, low] = (micros % 1000 * 4096 / 1000).to_be_bytes();
+    if let Some(fraction) = random.first_chunk_mut::<2>() {
+        *fraction = [high, low];
+    }
+    let milliseconds = micros / 1000;
     Ok(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
 }
 

@@ -3,7 +3,7 @@
 use strongroom_access_policy::Refusal;
 use strongroom_keyring::KeyError;
 use strongroom_model::{Malformed, NoRandomness, ReceiptId, WrongState};
-use strongroom_storage::StoreError;
+use strongroom_storage::{LinePlaced, StoreError};
 
 /// Why a use case did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,14 @@ pub enum VaultError {
     /// It was erased; holders of `erase` or `read_audit` learn of the receipt.
     #[error("erased")]
     Erased(Option<ReceiptId>),
+    /// What went wrong is on record, in these lines of the log.
+    #[error("{error}")]
+    OnRecord {
+        /// What went wrong.
+        error: Box<Self>,
+        /// Where it stands in the log.
+        lines: Vec<LinePlaced>,
+    },
     /// The input means nothing that could be done.
     #[error("the input has {} flaws", .0.len())]
     Invalid(Vec<Flaw>),
@@ -82,6 +90,11 @@ impl VaultError {
         Self::WrongState { code, detail: detail.into() }
     }
 
+    /// Whether the policy refused, and that is on record.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::OnRecord { error, .. } if matches!(**error, Self::Refused(_)))
+    }
+
     /// The stable word by which callers tell errors apart.
     pub fn code(&self) -> &'static str {
         match self {
@@ -89,6 +102,7 @@ impl VaultError {
             Self::Refused(refusal) => refusal.answer_code(),
             Self::NotFound => "not_found",
             Self::Erased(_) => "erased",
+            Self::OnRecord { error, .. } => error.code(),
             Self::Invalid(_) => "invalid",
             Self::WrongState { code, .. } => code,
             Self::VersionRequired => "version_required",

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use strongroom_keyring::Keyring;
 use strongroom_model::{Clock, Rng, Timestamp};
-use strongroom_storage::{LinePlaced, Store};
+use strongroom_storage::Store;
 
 pub use caller::{About, Credential, TenantCtx, Whoami};
 pub use error::{Flaw, VaultError};
@@ -48,6 +48,8 @@ pub use snapshot::Versioned;
 pub use strongroom_access_policy as policy;
 /// The words of lines and receipts, as the API shows them.
 pub use strongroom_audit as log;
+/// Where a line of the audit log stands.
+pub use strongroom_storage::LinePlaced;
 pub use token::{Secret, Token, TokenKind};
 
 /// What a use case found or made, and where its audit lines stand.

@@ -1,27 +1,19 @@
 //! The machine's clock, and the rule that time does not go back.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use strongroom_model::{Clock, Timestamp};
 
 /// The clock of the machine that the server runs on.
-#[derive(Debug)]
-pub struct SystemClock {
-    started: Instant,
-}
+#[derive(Debug, Default)]
+pub struct SystemClock;
 
 impl SystemClock {
     /// The machine's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that is handed in at the top")]
-    pub fn new() -> Self {
-        Self { started: Instant::now() }
-    }
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
+    pub const fn new() -> Self {
+        Self
     }
 }
 
@@ -33,7 +25,9 @@ impl Clock for SystemClock {
     }
 
     fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        let since = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(since.tv_sec).unwrap_or(0);
+        Duration::new(seconds, u32::try_from(since.tv_nsec).unwrap_or(0))
     }
 }
 

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
+use strongroom_model::ReceiptId;
 use strongroom_storage::{Batch, Expect, RowKey};
 
 use crate::rows::OwnerLeaf;
@@ -47,11 +48,12 @@ pub(crate) struct Snapshot<'v> {
     pub(crate) vault: &'v Vault,
     facts: Vec<Expect>,
     person: Option<Person>,
+    gone: Option<ReceiptId>,
 }
 
 impl<'v> Snapshot<'v> {
     pub(crate) fn new(vault: &'v Vault) -> Self {
-        Self { vault, facts: Vec::new(), person: None }
+        Self { vault, facts: Vec::new(), person: None, gone: None }
     }
 
     /// Reads and decodes a row; what was found becomes a fact.
@@ -105,6 +107,16 @@ impl<'v> Snapshot<'v> {
     /// Whom the use case is about.
     pub(crate) fn person(&self) -> Option<Person> {
         self.person
+    }
+
+    /// Says that what the use case is about has been erased, and with which receipt.
+    pub(crate) fn was_erased(&mut self, receipt: Option<ReceiptId>) {
+        self.gone = receipt;
+    }
+
+    /// The receipt of what the use case is about.
+    pub(crate) fn gone(&self) -> Option<ReceiptId> {
+        self.gone
     }
 
     /// The facts, for an audit line of a read.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_access_policy::{Granted, Refusal};
+use strongroom_access_policy::{Answer, Granted, Refusal};
 use strongroom_crypto::{Context, Key, MessagePurpose, line, mac, prf, stream};
 use strongroom_keyring::{Half, KeyError, Service};
 use strongroom_model::{
@@ -210,8 +210,17 @@ impl Vault {
     ) -> Result<T, VaultError> {
         let purpose = ctx.about().purpose.as_ref().map(ToString::to_string).unwrap_or_default();
         let event = attempted.refused(&refusal, purpose);
-        let _committed = self.put_on_record(ctx, snapshot, event).await?;
-        Err(VaultError::Refused(refusal))
+        let gone = snapshot.gone();
+        let committed = self.put_on_record(ctx, snapshot, event).await?;
+        let error = match refusal.answer() {
+            Answer::Erased => VaultError::Erased(gone),
+            Answer::NotFound
+            | Answer::Forbidden { .. }
+            | Answer::PurposeRequired { .. }
+            | Answer::UserRequired
+            | Answer::Elsewhere => VaultError::Refused(refusal),
+        };
+        Err(VaultError::OnRecord { error: Box::new(error), lines: committed.places().to_vec() })
     }
 }
 

@@ -18,6 +18,21 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// Names the version that a change is made against.
 pub(crate) const IF_MATCH: &str = "If-Match";
 
+/// Names the user for whom somebody acts.
+const USER: &str = "Strongroom-User";
+
+/// Refuses a request that is to be made for a user: ignored, it would be made with more rights than
+/// its caller meant.
+pub(crate) fn no_user(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(USER) {
+        return Err(Problem::invalid_header(
+            USER,
+            "this server does not let credentials act for users",
+        ));
+    }
+    Ok(())
+}
+
 /// The text of a header that may stand once.
 pub(crate) fn once<'h>(
     headers: &'h HeaderMap,

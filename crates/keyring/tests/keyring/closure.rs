@@ -50,6 +50,8 @@ struct Adversary<'a> {
 impl<'a> Adversary<'a> {
     fn attack(history: &'a History, shares: &Shares) -> Opened {
         let mut adversary = Self { history, opened: Opened::default(), seen: BTreeSet::new() };
+        // A share may have been used for other numbers than the one that it is kept under.
+        let highest = shares.keys().max().copied().unwrap();
         for (number, classes) in shares {
             let mut opened: Vec<(u8, Key)> = Vec::new();
             for (class, sealed) in classes {
@@ -57,8 +59,10 @@ impl<'a> Adversary<'a> {
                 opened.push((*class, open_share(*holder, *class, *number, sealed)));
             }
             let parts: Vec<_> = opened.iter().map(|(class, share)| (*class, share)).collect();
-            let root = root::derive(INSTALL, *number, &parts).unwrap();
-            adversary.try_as_top(TenantId::PROVIDER, 0, root.expose());
+            for number in 1..=highest {
+                let root = root::derive(INSTALL, number, &parts).unwrap();
+                adversary.try_as_top(TenantId::PROVIDER, 0, root.expose());
+            }
         }
         adversary.opened
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use strongroom_keyring::{Half, KeyError, Leaf, Recovery, ShredTarget};
+use strongroom_keyring::{Half, KeyError, Keyring, Leaf, Recovery, ShredTarget};
+use strongroom_storage::{MemoryStore, Store};
 
-use crate::world::{self, World, erase, leaf_stone, stone, tenant};
+use crate::world::{self, StallingStore, WatchedHolder, World, erase, leaf_stone, stone, tenant};
 
 fn leaf(slot: u64) -> Leaf {
     Leaf { tenant: tenant(1), half: Half::Data, slot }
@@ -91,9 +93,13 @@ async fn slots_taken_by_many_while_shreds_run_are_all_different_and_keep_their_k
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn locking_while_a_shred_runs_lets_it_end_and_leaves_nothing_open() {
-    for round in 0..40 {
-        let world = Arc::new(World::in_memory(&[1]));
+    let mut ended_unlocked = 0;
+    for round in 0..30 {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let holder = Arc::new(WatchedHolder::new(1, 1, Arc::clone(&store), Arc::default()));
+        let world = Arc::new(World::of(store, vec![holder.clone()]));
         let keyring = world.create().await;
+        holder.slow.store(true, Ordering::SeqCst);
         keyring.create_tenant(tenant(1)).await.unwrap();
         let slots = keyring.take_slots(tenant(1), Half::Data, 40).await.unwrap();
         let living = keyring.leaf(leaf(slots[0])).await.unwrap();
@@ -104,16 +110,17 @@ async fn locking_while_a_shred_runs_lets_it_end_and_leaves_nothing_open() {
             let (keyring, stones) = (keyring.clone(), stones.clone());
             tokio::spawn(async move { keyring.shred(&stones).await })
         };
-        for _ in 0..round {
-            tokio::task::yield_now().await;
-        }
+        tokio::time::sleep(Duration::from_millis(round)).await;
         keyring.lock();
         assert!(keyring.is_locked());
         assert_eq!(keyring.leaf(leaf(slots[0])).await.err(), Some(KeyError::Locked));
         let unlocked = keyring.unlock(&world::seal_key()).await.unwrap();
         let ended = shred.await.unwrap();
         match &ended {
-            Ok(outcome) => assert!(outcome.complete),
+            Ok(outcome) => {
+                assert!(outcome.complete);
+                ended_unlocked += 1;
+            }
             Err(error) => assert_eq!(error, &KeyError::Locked),
         }
         assert_eq!(unlocked.recovery, Recovery::Nothing, "it was overtaken");
@@ -123,6 +130,36 @@ async fn locking_while_a_shred_runs_lets_it_end_and_leaves_nothing_open() {
         for slot in &slots[1..] {
             assert_eq!(keyring.leaf(leaf(*slot)).await.err(), Some(KeyError::Gone));
         }
+    }
+    assert!(ended_unlocked > 10, "no shred was under way");
+}
+
+#[tokio::test]
+async fn what_a_slow_reader_opens_after_a_shred_does_not_come_back_into_memory() {
+    for (by_number, reads) in [(true, 0), (true, 1), (true, 2), (false, 0), (false, 1)] {
+        let store = Arc::new(StallingStore::new(Arc::new(MemoryStore::new())));
+        let world = World::of(store.clone(), world::memory_holders(&[1]));
+        drop(world.create().await);
+        let keyring = world.reopen().await;
+        keyring.create_tenant(tenant(1)).await.unwrap();
+        let slot = keyring.take_slots(tenant(1), Half::Data, 1).await.unwrap()[0];
+        let read = move |keyring: Keyring| async move {
+            if by_number {
+                keyring.subject_key(tenant(1), Half::Data, slot, 16, None).await.map(drop)
+            } else {
+                keyring.leaf(leaf(slot)).await.map(drop)
+            }
+        };
+        // The reader has its rows from before the shred, and goes on with them after it.
+        store.stall_after(reads);
+        let slow = tokio::spawn(read(keyring.clone()));
+        store.reached.notified().await;
+        let stones = [leaf_stone(tenant(1), Half::Data, slot)];
+        let _ = erase(&keyring, world.store.as_ref(), &stones).await;
+        store.release.notify_one();
+        let _ = slow.await.unwrap();
+        let again = read(keyring.clone()).await;
+        assert_eq!(again, Err(KeyError::Gone), "by number: {by_number}, after read {reads}");
     }
 }
 

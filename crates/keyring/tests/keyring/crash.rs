@@ -339,3 +339,27 @@ async fn a_coordinator_that_was_overtaken_commits_and_forgets_nothing() {
         scene.check_holders().await;
     }
 }
+
+#[tokio::test]
+async fn a_coordinator_that_was_overtaken_while_forgetting_leaves_later_shares_alone() {
+    let mut scene = Scene::new(&[1, 1]).await;
+    let slow = scene.keyring.clone();
+    let plan = slow.plan(&scene.stones).await.unwrap().remove(0);
+    let installed = slow.install_shares(slow.open_batch().await.unwrap()).await.unwrap();
+    let committed = slow.commit_nodes(installed, &plan).await.unwrap();
+
+    let fast = scene.world.open().await;
+    let number = committed.numbers().1;
+    let unlocked = fast.unlock(&world::seal_key()).await.unwrap();
+    assert_eq!(unlocked.recovery, Recovery::Completed(number));
+    scene.a_second_shred_completes(&fast).await;
+
+    assert_eq!(slow.forget_old(&committed).await[0].behind, 2);
+    assert_eq!(slow.close_batch(committed).await, Err(KeyError::Overtaken));
+    scene.check_holders().await;
+    scene.living.remove(&Leaf { tenant: tenant(2), half: Half::Data, slot: 50 });
+    let fresh = scene.world.reopen().await;
+    scene.check_living(&fresh).await;
+    // The slow one has the root of another time in memory; it finds its way to the new one.
+    scene.check_living(&slow).await;
+}

@@ -243,6 +243,7 @@ async fn trees_of_three_levels_agree_with_a_flat_table() {
     for _ in 0..12 {
         history.take(2_000).await;
     }
+    assert!(history.table.taken.iter().any(|leaf| leaf.slot > 64 * 64), "no tree has three levels");
     history.check_some(500).await;
     history.run(150, 600).await;
 }

@@ -1,7 +1,7 @@
 //! What the tests of the keyring share: a world that can be reopened, faults, and a history of rows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use strongroom_storage::{
     Batch, Committed, Description, Expect, KeyRange, Line, LinePosition, LineRange, MemoryStore,
     Row, RowKey, Store, StoreError,
 };
+use tokio::sync::Notify;
 
 pub(crate) const INSTALL: InstallId = InstallId::from_bytes([0x11; 16]);
 
@@ -359,6 +360,8 @@ pub(crate) struct WatchedHolder {
     pub(crate) away: AtomicBool,
     /// It never answers.
     pub(crate) silent: AtomicBool,
+    /// It takes a millisecond for everything.
+    pub(crate) slow: AtomicBool,
     seen: Mutex<HashMap<u64, Vec<u8>>>,
     pub(crate) violations: Mutex<Vec<String>>,
 }
@@ -371,6 +374,7 @@ impl WatchedHolder {
             fault,
             away: AtomicBool::new(false),
             silent: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
             seen: Mutex::default(),
             violations: Mutex::default(),
         }
@@ -385,6 +389,9 @@ impl WatchedHolder {
         }
         if self.silent.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        if self.slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         match self.fault.next() {
             Fate::Succeeds => call.await,
@@ -456,5 +463,65 @@ impl Holder for WatchedHolder {
 
     async fn forget_damaged(&self) -> Result<(), HolderError> {
         self.through(self.inner.forget_damaged()).await
+    }
+}
+
+/// A store that can hold back the answer to a read while others go on.
+pub(crate) struct StallingStore {
+    inner: Arc<dyn Store>,
+    /// Reads until the one whose answer is held back; negative if none is.
+    countdown: AtomicI64,
+    pub(crate) reached: Notify,
+    pub(crate) release: Notify,
+}
+
+impl StallingStore {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
+        let countdown = AtomicI64::new(-1);
+        Self { inner, countdown, reached: Notify::new(), release: Notify::new() }
+    }
+
+    /// Holds back the answer to a read: the next one for 0.
+    pub(crate) fn stall_after(&self, reads: i64) {
+        self.countdown.store(reads, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Store for StallingStore {
+    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        let rows = self.inner.get_many(keys).await;
+        if self.countdown.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.reached.notify_one();
+            self.release.notified().await;
+        }
+        rows
+    }
+
+    async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
+        self.inner.scan(range, limit).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        self.inner.commit(batch).await
+    }
+
+    async fn append(
+        &self,
+        lines: Vec<Box<dyn Line>>,
+        facts: Vec<Expect>,
+    ) -> Result<Committed, StoreError> {
+        self.inner.append(lines, facts).await
+    }
+
+    async fn read_lines(
+        &self,
+        range: &LineRange,
+    ) -> Result<Vec<(LinePosition, Bytes)>, StoreError> {
+        self.inner.read_lines(range).await
+    }
+
+    fn describe(&self) -> Description {
+        self.inner.describe()
     }
 }

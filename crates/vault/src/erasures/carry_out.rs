@@ -36,7 +36,8 @@ pub(crate) struct ReceiptRow {
 }
 
 impl Vault {
-    /// Carries out all erasures that have been asked for. It can be stopped anywhere and run again.
+    /// Carries out erasures that have been asked for, as many as one shred takes, and says how many
+    /// are complete. It can be stopped anywhere and run again.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`] if a holder or the store is: it goes on when they are back.
@@ -57,7 +58,7 @@ impl Vault {
         for stone in &pending {
             attempt(|| self.settle(stone, &outcome)).await?;
         }
-        Ok(pending.len())
+        Ok(if outcome.complete { pending.len() } else { 0 })
     }
 
     /// Takes the external ids of a person's records out of the indexes, while their heads can still

@@ -123,6 +123,30 @@ async fn once(
         }
     }
     fields.extend(checked.fields.into_iter().map(|(number, value)| (number.0, value)));
+    // What the change makes of the record must be within the caller's rows too.
+    let after = {
+        let held = who.held();
+        let facts = Facts {
+            tenant: who.tenant.state,
+            collection: Some(&collection.value),
+            record: Some(RecordFacts {
+                id: wanted.record,
+                head: &head,
+                subject: SubjectFacts::from(&*found.subject.value),
+            }),
+            ..Facts::of(who.actor(&held))
+        };
+        let request = AccessRequest {
+            written: &written,
+            purpose: ctx.about().purpose.as_ref(),
+            address: ctx.about().address,
+            ..AccessRequest::new(Action::Update)
+        };
+        decide(&facts, &request, vault.now())
+    };
+    if let Err(refusal) = after {
+        return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
+    }
     let version = found.sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
         fields.iter().map(|(number, value)| (*number, value.expose().as_slice())).collect();

@@ -76,9 +76,21 @@ async fn once(
         };
         return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
     };
-    let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
-        Before::Never(slot) => slot,
-        Before::Made(id) => return Ok((RecordId::from_bytes(id), Vec::new())),
+    let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await {
+        Ok(Before::Never(slot)) => slot,
+        Ok(Before::Made(id)) => return Ok((RecordId::from_bytes(id), Vec::new())),
+        // What the request made has been erased, and with it all that is known of the request.
+        Err(VaultError::Erased(_)) => {
+            let object = AuditObject::Collection(collection.number);
+            let attempted = Attempted {
+                principal: who.principal,
+                action: Action::Create,
+                code: "record.create",
+                object,
+            };
+            return vault.refuse_absent(ctx, snapshot, who, attempted, true).await;
+        }
+        Err(error) => return Err(error),
     };
     let values = external_ids(std::iter::once(&wanted.record));
     if !values.is_empty() {

@@ -1,11 +1,12 @@
 //! Somebody brings in many records at once; each has its own outcome.
 
-use strongroom_model::{Action, AuditObject, CollectionName, ExternalId, RecordId};
+use strongroom_access_policy::{AccessRequest, Facts, decide_list};
+use strongroom_model::{Action, AuditEvent, AuditObject, CollectionName, ExternalId, RecordId};
 
 use crate::idempotency::Before;
 use crate::index::Index;
 use crate::records::create::NewRecord;
-use crate::records::writer::{Writer, external_ids};
+use crate::records::writer::{Planned, Writer, external_ids};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
@@ -70,6 +71,33 @@ async fn once(
         };
         return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
     };
+    let object = AuditObject::Collection(collection.number);
+    let attempted = Attempted {
+        principal: who.principal,
+        action: Action::Create,
+        code: "record.import",
+        object,
+    };
+    // Whoever may create nothing here does not learn which external ids there are.
+    let decision = {
+        let held = who.held();
+        let facts = Facts {
+            tenant: who.tenant.state,
+            collection: Some(&collection.value),
+            ..Facts::of(who.actor(&held))
+        };
+        let request = AccessRequest {
+            purpose: ctx.about().purpose.as_ref(),
+            address: ctx.about().address,
+            ..AccessRequest::new(Action::Create)
+        };
+        decide_list(&facts, &request, vault.now())
+            .map(|permit| (permit.rule(), permit.purpose().map(ToString::to_string)))
+    };
+    let (rule, purpose) = match decision {
+        Ok(allowed) => allowed,
+        Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
+    };
     // A repeated import finds its records by their external ids; the row only tells other bodies apart.
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
         Before::Never(slot) => slot,
@@ -78,7 +106,6 @@ async fn once(
     let index = Index::of_records(tenant, &collection);
     snapshot.make_room(index, &external_ids(wanted.items.iter())).await?;
 
-    let number = collection.number;
     let mut writer = Writer::new(snapshot, ctx, collection, wanted.items.len());
     let mut outcomes = Vec::with_capacity(wanted.items.len());
     let mut planned = Vec::new();
@@ -109,17 +136,12 @@ async fn once(
         }
     }
 
-    let object = AuditObject::Collection(number);
-    let attempted = Attempted {
-        principal: who.principal,
-        action: Action::Create,
-        code: "record.import",
-        object,
-    };
-    let touches = planned.iter().map(crate::records::writer::Planned::touch).collect();
-    let event = match planned.first() {
-        Some(first) => attempted.allowed(&first.granted, touches),
-        None => attempted.done(),
+    let touches = planned.iter().map(Planned::touch).collect();
+    let event = AuditEvent {
+        rule: Some(rule),
+        purpose: purpose.unwrap_or_default(),
+        touches,
+        ..attempted.done()
     };
     let mut batch = writer.finish(ctx).await?;
     if let Some(slot) = slot {

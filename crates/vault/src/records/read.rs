@@ -4,7 +4,8 @@ use strongroom_access_policy::{
     AccessRequest, Facts, RecordFacts, SubjectFacts, absent, decide, erased,
 };
 use strongroom_model::{
-    Action, AuditObject, CollectionName, RecordId, SubjectHead, SubjectKind, SubjectState,
+    Action, AuditObject, CollectionName, Erasure, ErasureId, RecordId, SubjectHead, SubjectKind,
+    SubjectState,
 };
 use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Expect, KeyRange};
@@ -164,7 +165,13 @@ impl Snapshot<'_> {
     ) -> Result<bool, VaultError> {
         let prefix = keyspace::tombstones_prefix(ctx.tenant(), RowKind::Record, record.as_bytes());
         let found = self.vault.store.scan(&KeyRange::prefix(prefix.as_bytes()), 1).await?;
-        Ok(!found.is_empty())
+        if found.is_empty() {
+            return Ok(false);
+        }
+        let id = ErasureId::from_bytes(*record.as_bytes());
+        let erasure = self.load::<Erasure>(&keyspace::erasure(ctx.tenant(), id)).await?;
+        self.was_erased(erasure.and_then(|erasure| erasure.receipt));
+        Ok(true)
     }
 }
 
@@ -206,12 +213,12 @@ pub(crate) async fn read_made(
 ) -> Result<Answer<RecordView>, VaultError> {
     let wanted = ReadRecord { collection: collection.clone(), record, wanted: Wanted::default() };
     match attempt(|| once(vault, ctx, &wanted)).await {
-        Err(VaultError::Refused(_)) => attempt(|| bare(vault, ctx, &wanted)).await,
+        Err(error) if error.is_refusal() => attempt(|| bare(vault, ctx, &wanted)).await,
         shown => shown,
     }
 }
 
-/// A record's id and version, for whoever has just written it.
+/// A record's id and version, for whoever has just written it and may not read it.
 async fn bare(
     vault: &Vault,
     ctx: &TenantCtx,
@@ -219,17 +226,22 @@ async fn bare(
 ) -> Result<Answer<RecordView>, VaultError> {
     let tenant = ctx.tenant();
     let mut snapshot = Snapshot::new(vault);
+    let who = snapshot.who(ctx).await?;
     let collection =
         snapshot.collection(tenant, &wanted.collection).await?.ok_or(VaultError::NotFound)?;
     let found =
         snapshot.record(ctx, &collection, wanted.record).await?.ok_or(VaultError::NotFound)?;
     let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
     let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
+    let object = AuditObject::Record(collection.number, wanted.record);
+    let attempted =
+        Attempted { principal: who.principal, action: Action::Create, code: "record.made", object };
+    let committed = vault.put_on_record(ctx, snapshot, attempted.done()).await?;
     let value = RecordView {
         id: wanted.record,
         collection: collection.name.clone(),
-        subject: person(&found.subject),
-        external_id: opened.head.external_id.clone(),
+        subject: None,
+        external_id: None,
         version: found.sealed.version,
         created_at: opened.head.created_at,
         changed_at: opened.head.changed_at,
@@ -237,5 +249,5 @@ async fn bare(
         fields: Vec::new(),
         masked: Vec::new(),
     };
-    Ok(Answer { value, lines: Vec::new() })
+    Ok(Answer { value, lines: committed.places().to_vec() })
 }

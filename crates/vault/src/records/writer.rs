@@ -340,7 +340,7 @@ impl<'v> Writer<'v> {
                 self.found.insert(known, hit);
                 hit
             };
-            return hit.ok_or_else(wrong);
+            return self.alive(ctx, hit.ok_or_else(wrong)?).await?.ok_or_else(wrong);
         }
         let text = value.as_text().ok_or_else(|| {
             VaultError::invalid(
@@ -353,7 +353,16 @@ impl<'v> Writer<'v> {
         let mut rows = self.vault().store.get_many(std::slice::from_ref(&key)).await?;
         let row = rows.pop().flatten().ok_or_else(wrong)?;
         let sealed = SealedRecord::parse(row)?;
-        Ok(Hit { subject: sealed.subject, record })
+        self.alive(ctx, Hit { subject: sealed.subject, record }).await?.ok_or_else(wrong)
+    }
+
+    /// What a reference leads to, unless the person whom it is about is erased or about to be.
+    async fn alive(&mut self, ctx: &TenantCtx, hit: Hit) -> Result<Option<Hit>, VaultError> {
+        if self.heads.contains_key(&hit.subject) {
+            return Ok(Some(hit));
+        }
+        let subject = self.snapshot.subject(ctx.tenant(), hit.subject).await?;
+        Ok(subject.filter(|subject| subject.state != SubjectState::Erased).map(|_| hit))
     }
 
     /// Whose the record is, and the number it gets.

@@ -4,7 +4,7 @@ use strongroom_access_policy::may_administer;
 use strongroom_keyring::{Half, Service};
 use strongroom_model::{
     Action, AuditObject, ClassId, ClassName, Email, ExternalId, Invitation, InvitationId, Label,
-    TenantId, User, UserId, UserState,
+    RecordId, SubjectId, TenantId, User, UserId, UserState,
 };
 use strongroom_storage::Batch;
 
@@ -88,33 +88,9 @@ async fn once(
         classes: classes.iter().map(|class| class.id).collect(),
     };
 
-    let mut additions = Vec::new();
     let mut batch = Batch::new();
     let id = UserId::new(vault.now(), &*vault.rng)?;
-    let unique = [
-        (Index::of_emails(tenant), wanted.email.as_ref().map(Email::as_str), "email_taken"),
-        (
-            Index::of_users(tenant),
-            wanted.external_id.as_ref().map(ExternalId::as_str),
-            "external_id_taken",
-        ),
-    ];
-    for (index, value, code) in unique {
-        let Some(value) = value else { continue };
-        snapshot.make_room(index, &[value]).await?;
-        let mut addition = Additions::new(index);
-        let hit = Hit {
-            subject: strongroom_model::SubjectId::from_bytes([0; 16]),
-            record: strongroom_model::RecordId::from_bytes(*id.as_bytes()),
-        };
-        if !addition.add(&mut snapshot, &mut batch, value, hit).await? {
-            return Err(VaultError::wrong_state(code, "another user of the tenant has it"));
-        }
-        additions.push(addition);
-    }
-    for addition in additions {
-        addition.finish(vault, &mut batch).await?;
-    }
+    claim(&mut snapshot, &mut batch, tenant, id, &new).await?;
     snapshot.expect_in(&mut batch);
     let (user, invitation) =
         plant_as(vault, &mut batch, tenant, id, new, INVITATION_SECONDS).await?;
@@ -128,6 +104,38 @@ async fn once(
     Ok(Answer { value: InvitedUser { user, invitation }, lines: committed.places().to_vec() })
 }
 
+/// Takes the e-mail address and external id of a new user, which nobody else in the tenant has.
+async fn claim(
+    snapshot: &mut Snapshot<'_>,
+    batch: &mut Batch,
+    tenant: TenantId,
+    user: UserId,
+    new: &NewUser,
+) -> Result<(), VaultError> {
+    let unique = [
+        (Index::of_emails(tenant), new.email.as_ref().map(Email::as_str), "email_taken"),
+        (
+            Index::of_users(tenant),
+            new.external_id.as_ref().map(ExternalId::as_str),
+            "external_id_taken",
+        ),
+    ];
+    let hit = Hit {
+        subject: SubjectId::from_bytes([0; 16]),
+        record: RecordId::from_bytes(*user.as_bytes()),
+    };
+    for (index, value, code) in unique {
+        let Some(value) = value else { continue };
+        snapshot.make_room(index, &[value]).await?;
+        let mut addition = Additions::new(index);
+        if !addition.add(snapshot, batch, value, hit).await? {
+            return Err(VaultError::wrong_state(code, "another user of the tenant has it"));
+        }
+        addition.finish(snapshot.vault, batch).await?;
+    }
+    Ok(())
+}
+
 /// A user who is about to be written.
 pub(crate) struct NewUser {
     pub(crate) name: Label,
@@ -136,7 +144,7 @@ pub(crate) struct NewUser {
     pub(crate) classes: Vec<ClassId>,
 }
 
-/// Writes a new user and an invitation.
+/// Writes a new tenant's first user and an invitation for them.
 pub(crate) async fn plant(
     vault: &Vault,
     batch: &mut Batch,
@@ -145,6 +153,16 @@ pub(crate) async fn plant(
     seconds: i64,
 ) -> Result<(User, Secret), VaultError> {
     let id = UserId::new(vault.now(), &*vault.rng)?;
+    let mut snapshot = Snapshot::new(vault);
+    // An index is planted in a commit of its own; what was read before it is read again.
+    match claim(&mut snapshot, batch, tenant, id, &new).await {
+        Err(VaultError::Conflict) => {
+            snapshot = Snapshot::new(vault);
+            claim(&mut snapshot, batch, tenant, id, &new).await?;
+        }
+        claimed => claimed?,
+    }
+    snapshot.expect_in(batch);
     plant_as(vault, batch, tenant, id, new, seconds).await
 }
 
