@@ -140,7 +140,7 @@ async fn what_is_no_json_of_the_route_s_shape_is_400() {
         let marked = format!("{{\"{MARK}\": \"{MARK}\"}}");
         let unclosed = format!("{{\"fields\": {{\"name\": \"{MARK}");
         let deep = format!("{{\"fields\": {{\"name\": {}}}}}", nested(31));
-        let deeper = format!("{{\"fields\": {}", "{\"a\":".repeat(100_000));
+        let deeper = format!("{{\"fields\": {}", "{\"a\":".repeat(3_000));
         let bad_utf8 = [b"{\"fields\": {\"name\": \"".as_slice(), b"\xc3\x28", b"\"}}"].concat();
         let overlong = [b"{\"fields\": {\"name\": \"".as_slice(), b"\xc0\xaf", b"\"}}"].concat();
         for body in [
@@ -172,7 +172,7 @@ async fn what_is_no_json_of_the_route_s_shape_is_400() {
             &deep,
             &deeper,
             &nested(33),
-            &nested(100_000),
+            &nested(8_000),
         ] {
             cases.raw(method, &path, body, 400, "invalid_json");
         }
