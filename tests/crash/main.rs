@@ -1,1 +1,13 @@
 //! The product's program: killed at any moment, and started where it should not start.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says how far it came"
+)]
+
+mod kill;
+mod program;
+mod start;

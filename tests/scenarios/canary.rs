@@ -302,7 +302,8 @@ async fn live(server: &Server) -> Vec<Needle> {
     // An erasure and a deletion leave no more than the rest.
     let erase = json!({"target": {"subject": created["subject"]}, "ground": "subject_request"});
     sent(&owner, "POST", "/erasures", erase).await;
-    let gone = all.last().unwrap()["id"].as_str().unwrap();
+    let other = all.iter().find(|record| record["subject"] != created["subject"]).unwrap();
+    let gone = other["id"].as_str().unwrap();
     assert_eq!(manager.delete(&format!("{records}/{gone}")).await.status, 204);
     server.run_due_jobs().await;
     canaries.needles

@@ -43,6 +43,11 @@ impl Caller {
         Self { http, base, home, token }
     }
 
+    /// Somebody at a server's address, `http://127.0.0.1:…`, in front of a home.
+    pub fn of(address: &str, home: &str, token: Option<&str>) -> Self {
+        Self::new(Client::new(), address.to_owned(), home.to_owned(), token.map(str::to_owned))
+    }
+
     /// The same server and home, with this credential.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

@@ -180,6 +180,15 @@ async fn a_body_that_is_declared_too_long_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn whoever_asks_before_sending_too_much_is_told_not_to() {
+    let server = start(limits()).await;
+    let head = "POST /take HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+                Content-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
+    let answer = exchange(&server, head.as_bytes()).await;
+    assert_eq!(status(&answer), 413, "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_one_byte_too_long_is_refused_and_its_sender_reads_why() {
     let server = start(Limits::default()).await;
     let fits = format!("{{\"fields\":{{\"a\":\"{}\"}}}}", "x".repeat(BODY_BYTES_MAX - 19));

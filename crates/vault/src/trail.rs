@@ -213,7 +213,7 @@ impl Vault {
         let gone = snapshot.gone();
         let committed = self.put_on_record(ctx, snapshot, event).await?;
         let error = match refusal.answer() {
-            Answer::Erased => VaultError::Erased(gone),
+            Answer::Erased => VaultError::Erased(gone.and_then(|gone| gone.receipt)),
             Answer::NotFound
             | Answer::Forbidden { .. }
             | Answer::PurposeRequired { .. }

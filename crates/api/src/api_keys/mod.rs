@@ -28,7 +28,10 @@ async fn create(
     sent: Sent<NewApiKey>,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = api_keys::create(&caller.vault, &caller.ctx, sent.into()).await?;
-    Ok(Reply::json(&CreatedApiKey::from(&answer.value)).created().lines_of(&answer))
+    Ok(Reply::json(&CreatedApiKey::from(&answer.value))
+        .created()
+        .version(answer.value.key.version)
+        .lines_of(&answer))
 }
 
 /// List API keys

@@ -22,11 +22,11 @@ pub(crate) fn routes() -> Routes {
 /// First those of changes, then those of reads, each in the order in which they were written.
 #[utoipa::path(get, path = "/audit", operation_id = "list_audit", tag = "audit",
     params(PageQuery),
-    responses((status = 200, description = "A page of them.", body = ListOf<AuditEntry>)))]
+    responses((status = 200, description = "A page of them.", body = ListOf<AuditEntry<'_>>)))]
 async fn list(
     TenantCaller(caller): TenantCaller,
     page: Page,
 ) -> Result<impl IntoResponse, Problem> {
     let answer = audit::list(&caller.vault, &caller.ctx, page.wanted.clone()).await?;
-    Ok(Reply::list::<AuditEntry, _>(&answer, &page))
+    Ok(Reply::list::<AuditEntry<'_>, _>(&answer, &page))
 }

@@ -10,10 +10,11 @@ use utoipa::ToSchema;
 
 use crate::reply::hexadecimal;
 use crate::whoami::PrincipalShown;
+use crate::wire::Shown;
 
 /// A line of the audit log.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct AuditEntry {
+pub(crate) struct AuditEntry<'a> {
     /// When it was written.
     time: Timestamp,
     /// Which run of which server wrote it.
@@ -44,7 +45,8 @@ pub(crate) struct AuditEntry {
     touches: Vec<Touched>,
     /// The reason that the caller gave; null if it gave none, or the person whom it was about has
     /// been erased.
-    reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    reason: Option<Shown<'a>>,
 }
 
 /// A rule of a version of a class.
@@ -87,8 +89,8 @@ pub(crate) struct Touched {
     masked: Vec<FieldNumber>,
 }
 
-impl From<&Entry> for AuditEntry {
-    fn from(entry: &Entry) -> Self {
+impl<'a> From<&'a Entry> for AuditEntry<'a> {
+    fn from(entry: &'a Entry) -> Self {
         let event = &entry.event;
         Self {
             time: entry.time,
@@ -107,7 +109,7 @@ impl From<&Entry> for AuditEntry {
             rule: event.rule.map(Rule::from),
             object: About::from(&event.object),
             touches: event.touches.iter().map(Touched::from).collect(),
-            reason: entry.reason.as_ref().map(|reason| reason.expose().clone()),
+            reason: entry.reason.as_ref().map(Shown),
         }
     }
 }

@@ -34,7 +34,8 @@ impl Caller {
     /// nothing else.
     ///
     /// # Errors
-    /// 401 for whatever is no credential in force; 400 for a purpose or reason that cannot be read.
+    /// 401 for whatever is no credential in force; 400 for a purpose or reason that cannot be read, and
+    /// for acting for a user.
     pub(crate) async fn sign_in(
         vault: &Arc<Vault>,
         headers: &HeaderMap,

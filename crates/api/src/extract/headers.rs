@@ -13,6 +13,7 @@ use crate::problem::Problem;
 pub(crate) const PURPOSE: &str = "Strongroom-Purpose";
 /// States why, for the log's personal part.
 pub(crate) const REASON: &str = "Strongroom-Reason";
+
 /// Names a request that may be repeated.
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// Names the version that a change is made against.

@@ -10,7 +10,7 @@ use strongroom_model::Plaintext;
 use strongroom_model::clear_value::write_json_text;
 use zeroize::Zeroizing;
 
-/// A token that is shown once.
+/// A token that is shown once, or a text of a person's that is shown as it is.
 pub(crate) struct Shown<'a>(pub(crate) &'a Plaintext<String>);
 
 impl Serialize for Shown<'_> {

@@ -59,15 +59,16 @@ pub async fn show(
         let object = found.as_ref().map_or(AuditObject::Tenant(ctx.tenant()), |collection| {
             AuditObject::Collection(collection.number)
         });
-        let event = Attempted {
+        let attempted = Attempted {
             principal: who.principal,
             action: Action::ManageSchema,
             code: "collection.read",
             object,
-        }
-        .done();
-        let committed = vault.put_on_record(ctx, snapshot, event).await?;
-        let found = found.ok_or(VaultError::NotFound)?;
+        };
+        let Some(found) = found else {
+            return vault.refuse_absent(ctx, snapshot, who, attempted).await;
+        };
+        let committed = vault.put_on_record(ctx, snapshot, attempted.done()).await?;
         let value = Versioned { version: found.version, value: (*found.value).clone() };
         Ok(Answer { value, lines: committed.places().to_vec() })
     })

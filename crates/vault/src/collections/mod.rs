@@ -43,14 +43,17 @@ impl Snapshot<'_> {
         name: &CollectionName,
     ) -> Result<Option<Loaded<Collection>>, VaultError> {
         let list = self.load::<CollectionList>(&keyspace::collection_list(tenant)).await?;
-        let number = list
+        let entry = list
             .as_ref()
-            .and_then(|list| {
-                list.collections.iter().find(|entry| entry.name == *name && !entry.erased)
-            })
-            .map(|entry| entry.number);
-        match number {
-            Some(number) => self.load::<Collection>(&keyspace::collection(tenant, number)).await,
+            .and_then(|list| list.collections.iter().find(|entry| entry.name == *name));
+        match entry {
+            Some(entry) if entry.erased => {
+                self.look_for_erasure(tenant, *entry.id.as_bytes()).await?;
+                Ok(None)
+            }
+            Some(entry) => {
+                self.load::<Collection>(&keyspace::collection(tenant, entry.number)).await
+            }
             None => Ok(None),
         }
     }

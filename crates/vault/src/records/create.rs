@@ -74,7 +74,7 @@ async fn once(
             code: "record.create",
             object: AuditObject::Tenant(tenant),
         };
-        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await {
         Ok(Before::Never(slot)) => slot,
@@ -88,7 +88,8 @@ async fn once(
                 code: "record.create",
                 object,
             };
-            return vault.refuse_absent(ctx, snapshot, who, attempted, true).await;
+            snapshot.presume_erased();
+            return vault.refuse_absent(ctx, snapshot, who, attempted).await;
         }
         Err(error) => return Err(error),
     };

@@ -52,12 +52,11 @@ async fn once(
         object: AuditObject::Tenant(tenant),
     };
     let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     attempted.object = AuditObject::Record(collection.number, wanted.record);
     let Some(found) = snapshot.record(ctx, &collection, wanted.record).await? else {
-        let gone = snapshot.is_erased(ctx, wanted.record).await?;
-        return vault.refuse_absent(ctx, snapshot, who, attempted, gone).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
     let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;

@@ -69,7 +69,7 @@ async fn once(
             code: "record.import",
             object,
         };
-        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     let object = AuditObject::Collection(collection.number);
     let attempted = Attempted {

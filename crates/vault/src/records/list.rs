@@ -74,7 +74,7 @@ async fn once(
         object: AuditObject::Tenant(tenant),
     };
     let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     attempted.object = AuditObject::Collection(collection.number);
     let columns = wanted.wanted.columns(&collection)?;

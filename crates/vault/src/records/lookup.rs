@@ -61,5 +61,5 @@ async fn absent<T>(vault: &Vault, ctx: &TenantCtx) -> Result<Answer<T>, VaultErr
     let object = AuditObject::Tenant(ctx.tenant());
     let attempted =
         Attempted { principal: who.principal, action: Action::Read, code: "record.read", object };
-    vault.refuse_absent(ctx, snapshot, who, attempted, false).await
+    vault.refuse_absent(ctx, snapshot, who, attempted).await
 }

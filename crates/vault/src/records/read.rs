@@ -4,11 +4,9 @@ use strongroom_access_policy::{
     AccessRequest, Facts, RecordFacts, SubjectFacts, absent, decide, erased,
 };
 use strongroom_model::{
-    Action, AuditObject, CollectionName, Erasure, ErasureId, RecordId, SubjectHead, SubjectKind,
-    SubjectState,
+    Action, AuditObject, CollectionName, RecordId, SubjectHead, SubjectKind, SubjectState,
 };
-use strongroom_storage::keyspace::RowKind;
-use strongroom_storage::{Expect, KeyRange};
+use strongroom_storage::Expect;
 
 use crate::caller::Who;
 use crate::records::SealedRecord;
@@ -59,7 +57,7 @@ async fn once(
             code: "record.read",
             object: AuditObject::Tenant(tenant),
         };
-        return vault.refuse_absent(ctx, snapshot, who, attempted, false).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     let columns = wanted.wanted.columns(&collection)?;
     let attempted = Attempted {
@@ -69,8 +67,7 @@ async fn once(
         object: AuditObject::Record(collection.number, wanted.record),
     };
     let Some(found) = snapshot.record(ctx, &collection, wanted.record).await? else {
-        let gone = snapshot.is_erased(ctx, wanted.record).await?;
-        return vault.refuse_absent(ctx, snapshot, who, attempted, gone).await;
+        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
     let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
@@ -145,33 +142,18 @@ impl Snapshot<'_> {
         let mut rows = self.vault.store.get_many(std::slice::from_ref(&key)).await?;
         let Some(row) = rows.pop().flatten() else {
             self.fact(Expect::Absent(key));
+            self.look_for_erasure(ctx.tenant(), *record.as_bytes()).await?;
             return Ok(None);
         };
         self.fact(Expect::Version(key, row.version));
         let sealed = SealedRecord::parse(row)?;
         let subject = self.subject(ctx.tenant(), sealed.subject).await?;
         let subject = subject.filter(|subject| subject.state != SubjectState::Erased);
-        if let Some(subject) = &subject {
-            self.is_about((subject.id, subject.leaf.slot));
+        match &subject {
+            Some(subject) => self.is_about((subject.id, subject.leaf.slot)),
+            None => self.look_for_erasure(ctx.tenant(), *sealed.subject.as_bytes()).await?,
         }
         Ok(subject.map(|subject| Found { sealed, subject }))
-    }
-
-    /// Whether a record that is not there was erased.
-    pub(crate) async fn is_erased(
-        &mut self,
-        ctx: &TenantCtx,
-        record: RecordId,
-    ) -> Result<bool, VaultError> {
-        let prefix = keyspace::tombstones_prefix(ctx.tenant(), RowKind::Record, record.as_bytes());
-        let found = self.vault.store.scan(&KeyRange::prefix(prefix.as_bytes()), 1).await?;
-        if found.is_empty() {
-            return Ok(false);
-        }
-        let id = ErasureId::from_bytes(*record.as_bytes());
-        let erasure = self.load::<Erasure>(&keyspace::erasure(ctx.tenant(), id)).await?;
-        self.was_erased(erasure.and_then(|erasure| erasure.receipt));
-        Ok(true)
     }
 }
 
@@ -183,7 +165,6 @@ impl Vault {
         snapshot: Snapshot<'_>,
         who: Who,
         attempted: Attempted,
-        gone: bool,
     ) -> Result<T, VaultError> {
         let refusal = {
             let held = who.held();
@@ -193,7 +174,7 @@ impl Vault {
                 address: ctx.about().address,
                 ..AccessRequest::new(attempted.action)
             };
-            if gone {
+            if snapshot.gone().is_some() {
                 erased(&facts, &request, self.now())
             } else {
                 absent(&facts, &request, self.now())

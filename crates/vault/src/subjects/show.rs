@@ -1,6 +1,6 @@
 //! Somebody who may read records looks at what is known of a subject.
 
-use strongroom_access_policy::{AccessRequest, Facts, SubjectFacts, absent, decide};
+use strongroom_access_policy::{AccessRequest, Facts, SubjectFacts, decide};
 use strongroom_model::{Action, AuditObject, SubjectHead, SubjectId, SubjectState};
 
 use crate::decision::Allowed;
@@ -70,12 +70,22 @@ impl Vault {
         let mut snapshot = Snapshot::new(self);
         let who = snapshot.who(ctx).await?;
         let found = snapshot.subject(ctx.tenant(), subject).await?;
-        let found = found.filter(|found| found.state != SubjectState::Erased);
+        let attempted = Attempted {
+            principal: who.principal,
+            action,
+            code,
+            object: AuditObject::Subject(subject),
+        };
+        let Some(found) = found.filter(|found| found.state != SubjectState::Erased) else {
+            snapshot.look_for_erasure(ctx.tenant(), *subject.as_bytes()).await?;
+            return self.refuse_absent(ctx, snapshot, who, attempted).await;
+        };
+        snapshot.is_about((found.id, found.leaf.slot));
         let decision = {
             let held = who.held();
             let facts = Facts {
                 tenant: who.tenant.state,
-                subject: found.as_ref().map(|found| SubjectFacts::from(&*found.value)),
+                subject: Some(SubjectFacts::from(&*found.value)),
                 ..Facts::of(who.actor(&held))
             };
             let request = AccessRequest {
@@ -83,24 +93,14 @@ impl Vault {
                 address: ctx.about().address,
                 ..AccessRequest::new(action)
             };
-            match &found {
-                Some(_) => decide(&facts, &request, self.now()),
-                None => Err(absent(&facts, &request, self.now())),
-            }
+            decide(&facts, &request, self.now())
         };
-        let attempted = Attempted {
-            principal: who.principal,
-            action,
-            code,
-            object: AuditObject::Subject(subject),
-        };
-        match (decision, found) {
-            (Ok(permit), Some(found)) => {
+        match decision {
+            Ok(permit) => {
                 let event = attempted.allowed(&permit.spend(), Vec::new());
                 Ok((snapshot, Allowed { who, event }, found))
             }
-            (Err(refusal), _) => self.refuse(ctx, snapshot, attempted, refusal).await,
-            (Ok(_), None) => Err(VaultError::NotFound),
+            Err(refusal) => self.refuse(ctx, snapshot, attempted, refusal).await,
         }
     }
 }

@@ -1,0 +1,2 @@
+//! Benchmarks: what the server can do, beside servers that do less.
+fn main() {}
