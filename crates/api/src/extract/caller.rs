@@ -61,6 +61,7 @@ impl Caller {
         }
         purpose?;
         reason_flaw?;
+        headers::no_user(headers)?;
         Ok(Self { vault: vault.clone(), ctx })
     }
 
