@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test fails by panicking"
 )]
 
@@ -12,4 +13,5 @@ mod doors;
 mod erasure;
 mod first_tenant;
 mod locked;
+mod reasons;
 mod strangers;
