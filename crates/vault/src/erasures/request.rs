@@ -128,15 +128,15 @@ async fn fence(
                     .again(ctx, snapshot, allowed.event, found, named(&wanted.target))
                     .await;
             }
-            let found =
-                snapshot.record(ctx, &collection, *record).await?.ok_or(VaultError::NotFound)?;
-            let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
-            let opened = vault.open_head(&key, tenant, &collection, *record, &found.sealed)?;
+            let found = snapshot.record(ctx, &collection, *record).await?;
+            let (sealed, subject) = found.ok_or(VaultError::NotFound)?;
+            let key = vault.record_key(tenant, &collection, sealed.place).await?;
+            let opened = vault.open_head(&key, tenant, &collection, *record, &sealed)?;
             let record = RecordTarget {
                 collection: &collection,
                 record: *record,
-                subject: &found.subject,
-                place: found.sealed.place,
+                subject: &subject,
+                place: sealed.place,
                 external_id: opened.head.external_id.clone(),
             };
             fence.record(&mut snapshot, record).await?;
@@ -269,9 +269,9 @@ async fn preview(
         TargetRef::Record(name, record) => {
             let collection =
                 snapshot.collection(tenant, name).await?.ok_or(VaultError::NotFound)?;
-            let found =
-                snapshot.record(ctx, &collection, *record).await?.ok_or(VaultError::NotFound)?;
-            let holds = found.subject.holds.iter();
+            let found = snapshot.record(ctx, &collection, *record).await?;
+            let (_, subject) = found.ok_or(VaultError::NotFound)?;
+            let holds = subject.holds.iter();
             retained.extend(holds.map(|hold| Retained {
                 record: *record,
                 ground: hold.ground.clone(),

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_access_policy::{
-    AccessRequest, Facts, FieldView, RecordFacts, Shown, SubjectFacts, decide, is_mask_of,
-};
+use strongroom_access_policy::{FieldView, Shown, is_mask_of};
 use strongroom_model::{
-    Action, AuditObject, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext,
-    RecordHead, RecordId, Touch, UserId,
+    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext, RecordHead,
+    RecordId, Touch, UserId,
 };
 use strongroom_storage::LinePlaced;
 
 use crate::records::codec::Opened;
+use crate::records::known::{Asked, KnownRecord, record_facts};
 use crate::records::read::read_made;
 use crate::records::view::RecordView;
 use crate::records::writer::{Checked, Writer};
 use crate::rows::damaged;
-use crate::snapshot::{Snapshot, attempt};
-use crate::trail::Attempted;
+use crate::snapshot::attempt;
 use crate::{Answer, Expected, Flaw, TenantCtx, Vault, VaultError, keyspace};
 
 /// What is wanted; a merge patch (RFC 7396): what is absent stays, `null` removes.
@@ -58,55 +56,27 @@ async fn once(
 ) -> Result<Vec<LinePlaced>, VaultError> {
     let tenant = ctx.tenant();
     let _ticket = vault.admission.enter();
-    let mut snapshot = Snapshot::new(vault);
-    let who = snapshot.who(ctx).await?;
-    let mut attempted = Attempted {
-        principal: who.principal,
-        action: Action::Update,
-        code: "record.change",
-        object: AuditObject::Tenant(tenant),
-    };
-    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    attempted.object = AuditObject::Record(collection.number, wanted.record);
-    let Some(found) = snapshot.record(ctx, &collection, wanted.record).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
-    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
-
+    let known =
+        vault.know(ctx, &wanted.collection, wanted.record, Action::Update, "record.change").await?;
+    let KnownRecord { snapshot, who, collection, subject, sealed, key, attempted } = known;
+    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &sealed)?;
     let written = numbers(&collection, &wanted.fields)?;
-    let (decision, seen) = {
-        let held = who.held();
-        let facts = Facts {
-            tenant: who.tenant.state,
-            collection: Some(&collection.value),
-            record: Some(RecordFacts {
-                id: wanted.record,
-                head: &opened.head,
-                subject: SubjectFacts::from(&*found.subject.value),
-            }),
-            ..Facts::of(who.actor(&held))
-        };
-        let request = AccessRequest {
-            written: &written,
-            purpose: ctx.about().purpose.as_ref(),
-            address: ctx.about().address,
-            ..AccessRequest::new(Action::Update)
-        };
-        let reading = AccessRequest { action: Action::Read, written: &[], ..request };
-        // What the caller sees of the record when reading it: a mask sent back is told by that.
-        let seen = decide(&facts, &reading, vault.now())
-            .map(|permit| permit.spend().fields)
-            .unwrap_or_default();
-        (decide(&facts, &request, vault.now()), seen)
+    let asked = Asked { written: &written, ..Asked::default() };
+    let decide_as = |head: &RecordHead, action, asked| {
+        let facts = record_facts(wanted.record, head, &subject);
+        vault.decide_on_record(ctx, &who, &collection, facts, action, asked)
     };
+
+    let decision = decide_as(&opened.head, Action::Update, asked);
     let granted = match decision {
         Ok(permit) => permit.spend(),
         Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
     };
-    wanted.expected.check(found.sealed.version)?;
+    wanted.expected.check(sealed.version)?;
+    // What the caller sees of the record when reading it: a mask sent back is told by that.
+    let seen = decide_as(&opened.head, Action::Read, Asked::default())
+        .map(|permit| permit.spend().fields)
+        .unwrap_or_default();
     refuse_masks(&collection, &seen, &opened, &wanted.fields)?;
 
     // The whole record is sealed anew, under fresh salt, so its other fields are opened here too;
@@ -123,45 +93,25 @@ async fn once(
     }
     fields.extend(checked.fields.into_iter().map(|(number, value)| (number.0, value)));
     // What the change makes of the record must be within the caller's rows too.
-    let after = {
-        let held = who.held();
-        let facts = Facts {
-            tenant: who.tenant.state,
-            collection: Some(&collection.value),
-            record: Some(RecordFacts {
-                id: wanted.record,
-                head: &head,
-                subject: SubjectFacts::from(&*found.subject.value),
-            }),
-            ..Facts::of(who.actor(&held))
-        };
-        let request = AccessRequest {
-            written: &written,
-            purpose: ctx.about().purpose.as_ref(),
-            address: ctx.about().address,
-            ..AccessRequest::new(Action::Update)
-        };
-        decide(&facts, &request, vault.now())
-    };
-    if let Err(refusal) = after {
+    if let Err(refusal) = decide_as(&head, Action::Update, asked) {
         return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
     }
-    let version = found.sealed.version + 1;
+    let version = sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
         fields.iter().map(|(number, value)| (*number, value.expose().as_slice())).collect();
-    let sealed = vault.seal_record(
+    let resealed = vault.seal_record(
         &key,
         tenant,
         &collection,
         wanted.record,
-        found.sealed.place,
+        sealed.place,
         version,
         &head,
         &slices,
     )?;
 
     let mut batch = writer.finish(ctx).await?;
-    batch.put(keyspace::record(tenant, collection.number, wanted.record), version, sealed);
+    batch.put(keyspace::record(tenant, collection.number, wanted.record), version, resealed);
     let touches = vec![Touch { record: wanted.record, clear: written, masked: Vec::new() }];
     let event = attempted.allowed(&granted, touches);
     batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);

@@ -1,12 +1,11 @@
 //! Somebody deletes a record: it is hidden at once, and its key dies in the next batch.
 
-use strongroom_access_policy::{AccessRequest, Facts, RecordFacts, SubjectFacts, decide};
-use strongroom_model::{Action, AuditObject, CollectionName, ErasureGround, RecordId};
+use strongroom_model::{Action, CollectionName, ErasureGround, RecordId};
 use strongroom_storage::LinePlaced;
 
 use crate::erasures::{Fence, RecordTarget};
-use crate::snapshot::{Snapshot, attempt};
-use crate::trail::Attempted;
+use crate::records::known::{Asked, KnownRecord, record_facts};
+use crate::snapshot::attempt;
 use crate::{Answer, Expected, TenantCtx, Vault, VaultError};
 
 /// What is wanted.
@@ -41,60 +40,30 @@ async fn once(
     ctx: &TenantCtx,
     wanted: &DeleteRecord,
 ) -> Result<Vec<LinePlaced>, VaultError> {
-    let tenant = ctx.tenant();
     let _ticket = vault.admission.enter();
-    let mut snapshot = Snapshot::new(vault);
-    let who = snapshot.who(ctx).await?;
-    let mut attempted = Attempted {
-        principal: who.principal,
-        action: Action::Delete,
-        code: "record.delete",
-        object: AuditObject::Tenant(tenant),
-    };
-    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    attempted.object = AuditObject::Record(collection.number, wanted.record);
-    let Some(found) = snapshot.record(ctx, &collection, wanted.record).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
-    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
-    let decision = {
-        let held = who.held();
-        let facts = Facts {
-            tenant: who.tenant.state,
-            collection: Some(&collection.value),
-            record: Some(RecordFacts {
-                id: wanted.record,
-                head: &opened.head,
-                subject: SubjectFacts::from(&*found.subject.value),
-            }),
-            ..Facts::of(who.actor(&held))
-        };
-        let request = AccessRequest {
-            purpose: ctx.about().purpose.as_ref(),
-            address: ctx.about().address,
-            ..AccessRequest::new(Action::Delete)
-        };
-        decide(&facts, &request, vault.now())
-    };
+    let known =
+        vault.know(ctx, &wanted.collection, wanted.record, Action::Delete, "record.delete").await?;
+    let KnownRecord { mut snapshot, who, collection, subject, sealed, key, attempted } = known;
+    let opened = vault.open_head(&key, ctx.tenant(), &collection, wanted.record, &sealed)?;
+    let facts = record_facts(wanted.record, &opened.head, &subject);
+    let decision =
+        vault.decide_on_record(ctx, &who, &collection, facts, Action::Delete, Asked::default());
     let granted = match decision {
         Ok(permit) => permit.spend(),
         Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
     };
     match wanted.expected {
         Expected::Missing | Expected::Any => {}
-        Expected::Version(_) => wanted.expected.check(found.sealed.version)?,
+        Expected::Version(_) => wanted.expected.check(sealed.version)?,
     }
     let target = RecordTarget {
         collection: &collection,
         record: wanted.record,
-        subject: &found.subject,
-        place: found.sealed.place,
+        subject: &subject,
+        place: sealed.place,
         external_id: opened.head.external_id.clone(),
     };
-    let mut fence = Fence::new(vault, tenant);
+    let mut fence = Fence::new(vault, ctx.tenant());
     fence.record(&mut snapshot, target).await?;
     let event = attempted.allowed(&granted, Vec::new());
     let erasure = fence.erasure_of_record(

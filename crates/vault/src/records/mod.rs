@@ -5,6 +5,7 @@ mod codec;
 mod create;
 mod delete;
 mod import;
+mod known;
 mod list;
 mod lookup;
 mod numbers;

@@ -1,19 +1,14 @@
 //! Somebody reads a record.
 
-use strongroom_access_policy::{
-    AccessRequest, Facts, RecordFacts, SubjectFacts, absent, decide, erased,
-};
-use strongroom_model::{
-    Action, AuditObject, CollectionName, RecordId, SubjectHead, SubjectKind, SubjectState,
-};
-use strongroom_storage::Expect;
+use strongroom_access_policy::{AccessRequest, Facts, absent, erased};
+use strongroom_model::{Action, CollectionName, RecordId, SubjectHead, SubjectId, SubjectKind};
 
 use crate::caller::Who;
-use crate::records::SealedRecord;
+use crate::records::known::{Asked, KnownRecord, record_facts};
 use crate::records::view::{Known, RecordView, Wanted, disclose};
-use crate::snapshot::{Loaded, Snapshot, attempt};
+use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, TenantCtx, Vault, VaultError};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -44,56 +39,23 @@ async fn once(
     ctx: &TenantCtx,
     wanted: &ReadRecord,
 ) -> Result<Answer<RecordView>, VaultError> {
-    let tenant = ctx.tenant();
     let ticket = vault.admission.enter();
 
     // What is known.
-    let mut snapshot = Snapshot::new(vault);
-    let who = snapshot.who(ctx).await?;
-    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        let attempted = Attempted {
-            principal: who.principal,
-            action: Action::Read,
-            code: "record.read",
-            object: AuditObject::Tenant(tenant),
-        };
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
+    let known =
+        vault.know(ctx, &wanted.collection, wanted.record, Action::Read, "record.read").await?;
+    let KnownRecord { snapshot, who, collection, subject, sealed, key, attempted } = known;
     let columns = wanted.wanted.columns(&collection)?;
-    let attempted = Attempted {
-        principal: who.principal,
-        action: Action::Read,
-        code: "record.read",
-        object: AuditObject::Record(collection.number, wanted.record),
-    };
-    let Some(found) = snapshot.record(ctx, &collection, wanted.record).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
-    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
+    let opened = vault.open_head(&key, ctx.tenant(), &collection, wanted.record, &sealed)?;
 
     // The decision.
-    let decision = {
-        let held = who.held();
-        let facts = Facts {
-            tenant: who.tenant.state,
-            collection: Some(&collection.value),
-            record: Some(RecordFacts {
-                id: wanted.record,
-                head: &opened.head,
-                subject: SubjectFacts::from(&*found.subject.value),
-            }),
-            ..Facts::of(who.actor(&held))
-        };
-        let request = AccessRequest {
-            requested: columns.requested.as_deref(),
-            reveal: &columns.reveal,
-            purpose: ctx.about().purpose.as_ref(),
-            address: ctx.about().address,
-            ..AccessRequest::new(Action::Read)
-        };
-        decide(&facts, &request, vault.now())
+    let asked = Asked {
+        requested: columns.requested.as_deref(),
+        reveal: &columns.reveal,
+        ..Asked::default()
     };
+    let facts = record_facts(wanted.record, &opened.head, &subject);
+    let decision = vault.decide_on_record(ctx, &who, &collection, facts, Action::Read, asked);
 
     // The record of it.
     let permit = match decision {
@@ -107,9 +69,9 @@ async fn once(
     // The effect.
     let known = Known {
         id: wanted.record,
-        version: found.sealed.version,
+        version: sealed.version,
         collection: &collection,
-        person: person(&found.subject),
+        person: person(&subject),
         opened: &opened,
     };
     let value = disclose(permit, &committed, &ticket, &known)?;
@@ -117,43 +79,10 @@ async fn once(
 }
 
 /// The person whom a subject stands for, if it stands for one.
-pub(crate) const fn person(subject: &SubjectHead) -> Option<strongroom_model::SubjectId> {
+pub(crate) const fn person(subject: &SubjectHead) -> Option<SubjectId> {
     match subject.kind {
         SubjectKind::Person => Some(subject.id),
         SubjectKind::Filler(_) => None,
-    }
-}
-
-/// A record that is there, with its subject.
-pub(crate) struct Found {
-    pub(crate) sealed: SealedRecord,
-    pub(crate) subject: Loaded<SubjectHead>,
-}
-
-impl Snapshot<'_> {
-    /// A record that is there and whose subject is. Both rows become facts.
-    pub(crate) async fn record(
-        &mut self,
-        ctx: &TenantCtx,
-        collection: &strongroom_model::Collection,
-        record: RecordId,
-    ) -> Result<Option<Found>, VaultError> {
-        let key = keyspace::record(ctx.tenant(), collection.number, record);
-        let mut rows = self.vault.store.get_many(std::slice::from_ref(&key)).await?;
-        let Some(row) = rows.pop().flatten() else {
-            self.fact(Expect::Absent(key));
-            self.look_for_erasure(ctx.tenant(), *record.as_bytes()).await?;
-            return Ok(None);
-        };
-        self.fact(Expect::Version(key, row.version));
-        let sealed = SealedRecord::parse(row)?;
-        let subject = self.subject(ctx.tenant(), sealed.subject).await?;
-        let subject = subject.filter(|subject| subject.state != SubjectState::Erased);
-        match &subject {
-            Some(subject) => self.is_about((subject.id, subject.leaf.slot)),
-            None => self.look_for_erasure(ctx.tenant(), *sealed.subject.as_bytes()).await?,
-        }
-        Ok(subject.map(|subject| Found { sealed, subject }))
     }
 }
 
@@ -205,30 +134,27 @@ async fn bare(
     ctx: &TenantCtx,
     wanted: &ReadRecord,
 ) -> Result<Answer<RecordView>, VaultError> {
-    let tenant = ctx.tenant();
-    let mut snapshot = Snapshot::new(vault);
-    let who = snapshot.who(ctx).await?;
-    let collection =
-        snapshot.collection(tenant, &wanted.collection).await?.ok_or(VaultError::NotFound)?;
-    let found =
-        snapshot.record(ctx, &collection, wanted.record).await?.ok_or(VaultError::NotFound)?;
-    let key = vault.record_key(tenant, &collection, found.sealed.place).await?;
-    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &found.sealed)?;
-    let object = AuditObject::Record(collection.number, wanted.record);
-    let attempted =
-        Attempted { principal: who.principal, action: Action::Create, code: "record.made", object };
-    let committed = vault.put_on_record(ctx, snapshot, attempted.done()).await?;
+    let known =
+        vault.know(ctx, &wanted.collection, wanted.record, Action::Create, "record.made").await?;
+    let opened = vault.open_head(
+        &known.key,
+        ctx.tenant(),
+        &known.collection,
+        wanted.record,
+        &known.sealed,
+    )?;
     let value = RecordView {
         id: wanted.record,
-        collection: collection.name.clone(),
+        collection: known.collection.name.clone(),
         subject: None,
         external_id: None,
-        version: found.sealed.version,
+        version: known.sealed.version,
         created_at: opened.head.created_at,
         changed_at: opened.head.changed_at,
         assignees: Vec::new(),
         fields: Vec::new(),
         masked: Vec::new(),
     };
+    let committed = vault.put_on_record(ctx, known.snapshot, known.attempted.done()).await?;
     Ok(Answer { value, lines: committed.places().to_vec() })
 }
