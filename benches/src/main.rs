@@ -1,2 +1,88 @@
-//! Benchmarks: what the server can do, beside servers that do less.
-fn main() {}
+//! Benchmarks over HTTP: what the server does in a second, beside servers that do less.
+//!
+//! This crate knows how to make load, how to time it, and which other servers Strongroom is compared
+//! with. It does *not* know what happens inside of a server: it talks to all of them over a socket,
+//! each in a process of its own.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
+
+mod cluster;
+mod customer;
+mod http;
+mod load;
+mod process;
+mod raw;
+mod report;
+mod run;
+mod servers;
+mod sizes;
+mod time;
+mod world;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::run::Wanted;
+use crate::sizes::Sizes;
+
+/// Why a benchmark could not be made; the text is for the terminal.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const HELP: &str = "\
+strongroom-benches COMMAND
+
+  run [--long] [--folder DIR] [--only PART[,PART]]
+          measure everything and print a report in Markdown; --long takes more than an hour.
+          Parts: requests, half-load, import, tenants, start
+  load CASE CONNECTIONS SECONDS [--folder DIR]
+          make load of one kind and print what it gave, for a profiler beside it.
+          Cases: echo, read, create, create-external, list
+  serve echo | serve postgres SOCKETS | serve strongroom FOLDER
+          one of the servers, until its standard input ends";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match command(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("benches: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(arguments: &[String]) -> Result<(), Failure> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", rest @ ..] => servers::serve(rest),
+        ["run", rest @ ..] => run::run(&wanted(rest)?),
+        ["load", case, connections, seconds, rest @ ..] => {
+            run::load_alone(case, connections.parse()?, seconds.parse()?, &wanted(rest)?)
+        }
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(HELP.into()),
+    }
+}
+
+fn wanted(words: &[&str]) -> Result<Wanted, Failure> {
+    let mut wanted =
+        Wanted { sizes: Sizes::SHORT, folder: std::env::temp_dir(), parts: Vec::new() };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--long" => wanted.sizes = Sizes::LONG,
+            "--folder" => {
+                wanted.folder = PathBuf::from(words.next().ok_or("`--folder` needs a folder")?);
+            }
+            "--only" => {
+                let parts = words.next().ok_or("`--only` needs the names of parts")?;
+                wanted.parts = parts.split(',').map(str::parse).collect::<Result<_, _>>()?;
+            }
+            other => return Err(format!("no option `{other}`\n\n{HELP}").into()),
+        }
+    }
+    Ok(wanted)
+}

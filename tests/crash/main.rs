@@ -4,8 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says how far it came"
+    clippy::string_slice,
+    reason = "a test fails by panicking"
 )]
 
 mod kill;

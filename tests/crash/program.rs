@@ -69,7 +69,10 @@ impl Installation {
             &made.text("invitation"),
         ]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        made.invitation = fs::read_to_string(made.path("invitation")).unwrap().trim().to_owned();
+        fs::read_to_string(made.path("invitation"))
+            .unwrap()
+            .trim()
+            .clone_into(&mut made.invitation);
         fs::remove_file(made.path("invitation")).unwrap();
         made
     }
@@ -92,6 +95,22 @@ impl Installation {
         format!("redb:{}", self.text("store"))
     }
 
+    /// Copies store and holder aside.
+    pub(crate) fn copy_to(&self, aside: &str) {
+        let aside = self.path(aside);
+        fs::create_dir(&aside).unwrap();
+        copy(&self.path("store"), &aside.join("store"));
+        copy(&self.path("holder"), &aside.join("holder"));
+    }
+
+    /// Puts back what was copied aside.
+    pub(crate) fn put_back(&self, aside: &str) {
+        fs::remove_dir_all(self.path("store")).unwrap();
+        fs::remove_file(self.path("holder")).unwrap();
+        copy(&self.path(aside).join("store"), &self.path("store"));
+        copy(&self.path(aside).join("holder"), &self.path("holder"));
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         // Nothing of the tester's own settings.
@@ -102,6 +121,10 @@ impl Installation {
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    fn knows(&self, flag: &str) -> bool {
+        String::from_utf8_lossy(&self.run(&["serve", "--help"]).stdout).contains(flag)
     }
 
     /// What `serve` is told.
@@ -115,6 +138,10 @@ impl Installation {
             "--seal-key-file".to_owned(),
             self.text("seal.key"),
         ]);
+        // These tests ask as fast as they can, where the program bounds that.
+        if self.knows("--no-rate-limits") {
+            arguments.push("--no-rate-limits".to_owned());
+        }
         arguments
     }
 
@@ -166,6 +193,18 @@ impl Installation {
         });
         assert_eq!(owner.post("/collections", body).await.status, 201);
         People { home, owner: key }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
     }
 }
 

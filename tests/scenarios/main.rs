@@ -9,9 +9,11 @@
 
 mod bad_input;
 mod canary;
+mod credentials;
 mod doors;
 mod erasure;
 mod first_tenant;
 mod locked;
+mod log;
 mod reasons;
 mod strangers;

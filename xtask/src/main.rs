@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
 
+mod bench;
 mod ci;
 mod command;
 mod deny;
@@ -21,6 +22,7 @@ use command::Failure;
 const HELP: &str = "\
 cargo xtask COMMAND
 
+  bench [ARGS]  measure the server beside others and print a report; --long, --folder DIR, --dist
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
   ci            everything that CI runs: test, format, clippy, cargo deny, documentation, tidy
   deny          cargo deny: licences, sources, walls between rooms, advisories
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
 
 fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
     match command {
+        Some("bench") => bench::run(rest),
         Some("test") => test::run(rest),
         Some("ci") => without_arguments("ci", rest).and_then(|()| ci::run()),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::Version;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -27,6 +28,10 @@ const RESET_STREAMS_MAX: usize = 20;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may take to say so.
 const PING_TIME: Duration = Duration::from_secs(10);
+
+/// How many times within the time for headers a connection is looked at; so much later than its
+/// deadline it may be closed.
+const LOOKS: u32 = 8;
 
 /// How far a stop of the server has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +58,16 @@ pub(crate) async fn serve<S>(
     let service = {
         let activity = activity.clone();
         service_fn(move |request: hyper::Request<Incoming>| {
-            let (door, busy) = (door.clone(), activity.begin());
+            let (door, activity, busy) = (door.clone(), activity.clone(), activity.begin());
             async move {
+                activity.speaks(request.version());
                 let answer = door.answer(request, peer).await;
                 Ok::<_, Infallible>(answer.map(|body| Delivery { body, _busy: busy }))
             }
         })
     };
     let protocol = protocol(&limits);
-    let stream = TokioIo::new(Impatient::new(stream, limits.write_time));
+    let stream = TokioIo::new(Watched::new(stream, limits.write_time, activity.clone()));
     let mut connection = pin!(protocol.serve_connection(stream, service));
     let mut draining = false;
     loop {
@@ -72,7 +78,7 @@ pub(crate) async fn serve<S>(
                 }
                 return;
             }
-            () = tokio::time::sleep_until(activity.deadline(&limits)) => {
+            () = tokio::time::sleep_until(activity.next_look(&limits)) => {
                 if activity.deadline(&limits) <= Instant::now() {
                     tracing::debug!("a connection was closed for doing nothing");
                     return;
@@ -98,7 +104,8 @@ fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
+        // Its clock runs while a connection is idle too; ours tells the two apart.
+        .header_read_timeout(None)
         .max_buf_size(header_bytes.max(8192));
     builder
         .http2()
@@ -120,19 +127,43 @@ struct Events {
     under_way: usize,
     /// Whether there has been a request.
     used: bool,
+    /// Whether it is HTTP/2, on which bytes come without belonging to a request.
+    multiplexed: bool,
+    /// When the first bytes of a request came that has not begun yet (HTTP/1).
+    reading: Option<Instant>,
     /// When the last request began or ended, or else when the connection began.
     last: Instant,
 }
 
 impl Activity {
     fn new() -> Self {
-        Self(Mutex::new(Events { under_way: 0, used: false, last: Instant::now() }))
+        Self(Mutex::new(Events {
+            under_way: 0,
+            used: false,
+            multiplexed: false,
+            reading: None,
+            last: Instant::now(),
+        }))
+    }
+
+    fn speaks(&self, version: Version) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.multiplexed = version == Version::HTTP_2;
+    }
+
+    /// Bytes came.
+    fn received(&self) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.under_way == 0 && events.used && !events.multiplexed {
+            events.reading.get_or_insert_with(Instant::now);
+        }
     }
 
     fn begin(self: &Arc<Self>) -> Busy {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         events.under_way += 1;
         events.used = true;
+        events.reading = None;
         events.last = Instant::now();
         Busy(self.clone())
     }
@@ -140,12 +171,17 @@ impl Activity {
     /// When the connection has to go, if nothing happens on it until then.
     fn deadline(&self, limits: &Limits) -> Instant {
         let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let patience = match (events.used, events.under_way) {
-            (false, _) => limits.header_time,
-            (true, 0) => limits.idle_time,
-            (true, _) => limits.request_time,
-        };
-        events.last + patience
+        match (events.used, events.under_way, events.reading) {
+            (false, ..) => events.last + limits.header_time,
+            (true, 0, Some(since)) => since + limits.header_time,
+            (true, 0, None) => events.last + limits.idle_time,
+            (true, ..) => events.last + limits.request_time,
+        }
+    }
+
+    /// When to look at the deadline, which can come nearer meanwhile.
+    fn next_look(&self, limits: &Limits) -> Instant {
+        self.deadline(limits).min(Instant::now() + limits.header_time / LOOKS)
     }
 }
 
@@ -186,17 +222,19 @@ impl Body for Delivery {
     }
 }
 
-/// A stream that fails when the other side does not take what is written to it.
-struct Impatient<S> {
+/// A stream that tells when bytes come, and fails when the other side does not take what is written
+/// to it.
+struct Watched<S> {
     stream: S,
+    activity: Arc<Activity>,
     patience: Duration,
     /// Runs while something is waiting to be taken.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Impatient<S> {
-    const fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+impl<S> Watched<S> {
+    const fn new(stream: S, patience: Duration, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, patience, waiting: None }
     }
 
     /// Lets the time run while a write is pending, and ends the connection when it is over.
@@ -218,17 +256,22 @@ impl<S> Impatient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let before = into.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(context, into);
+        if into.filled().len() > before {
+            self.activity.received();
+        }
+        outcome
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,6 +19,8 @@ use tower::ServiceExt;
 
 use crate::Limits;
 use crate::body::Paced;
+use crate::edge::{self, HostName, Network};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 
 /// The header that names the request in every answer.
@@ -50,8 +53,28 @@ pub(crate) struct Notes {
     pub(crate) principal: OnceLock<&'static str>,
 }
 
+/// HSTS (RFC 6797): for two years this host and those below it are asked by TLS alone.
+const STRICT_TRANSPORT: HeaderValue =
+    HeaderValue::from_static("max-age=63072000; includeSubDomains");
+
+/// What a door is beyond its router.
+#[derive(Default)]
+pub(crate) struct Manner {
+    /// Whether connections come by TLS.
+    pub(crate) tls: bool,
+    /// The names under which it is asked.
+    pub(crate) hosts: Vec<HostName>,
+    /// Whose word about the caller's address is taken.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Where requests are counted.
+    pub(crate) metrics: Option<Arc<Metrics>>,
+    /// Whether requests are left out of the log, unless something failed.
+    pub(crate) quiet: bool,
+}
+
 /// The way in and out.
 pub(crate) struct Door {
+    manner: Manner,
     router: Router,
     rng: Arc<dyn Rng>,
     turns: Arc<Semaphore>,
@@ -64,9 +87,10 @@ impl Door {
         rng: Arc<dyn Rng>,
         turns: Arc<Semaphore>,
         limits: Arc<Limits>,
+        manner: Manner,
     ) -> Self {
         let router = router.layer(axum::middleware::from_fn(note_route));
-        Self { router, rng, turns, limits }
+        Self { manner, router, rng, turns, limits }
     }
 
     /// Answers a request, whatever happens.
@@ -81,20 +105,65 @@ impl Door {
             Ok(id) => id,
             Err(error) => {
                 let id = RequestId::from_bytes([0; 16]);
-                return finish(Problem::internal(&error).render(id), id);
+                return self.finish(Problem::internal(&error).render(id), id);
             }
         };
         let notes = Arc::new(Notes {
             id,
             uri: request.uri().clone(),
-            address: peer.ip().to_canonical(),
+            address: edge::caller_address(
+                peer.ip(),
+                &self.manner.trusted_proxies,
+                request.headers(),
+            ),
             route: OnceLock::new(),
             principal: OnceLock::new(),
         });
-        let answer = self.work(request, notes.clone()).await;
+        let active = self.manner.metrics.as_ref().map(Metrics::active_request);
+        let answer = if edge::is_for(&self.manner.hosts, request.uri(), request.headers()) {
+            self.work(request, notes.clone()).await
+        } else {
+            Problem::unknown_host().into()
+        };
+        drop(active);
         let (answer, problem) = settle(answer, id);
-        log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
-        finish(answer, id)
+        self.count_and_log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
+        self.finish(answer, id)
+    }
+
+    fn count_and_log(
+        &self,
+        notes: &Notes,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+        problem: Option<&Problem>,
+    ) {
+        let method = known(method);
+        if let Some(metrics) = &self.manner.metrics {
+            let route = notes.route.get().map(MatchedPath::as_str);
+            metrics.request(route, method, status.as_u16(), took);
+            if let Some(bound) = problem.and_then(Problem::bound) {
+                metrics.rate_limited(bound);
+            }
+        }
+        if !self.manner.quiet || problem.is_some_and(|problem| problem.cause().is_some()) {
+            log(notes, method, status, took, problem);
+        }
+    }
+
+    fn finish(&self, mut answer: Response, id: RequestId) -> Response {
+        let headers = answer.headers_mut();
+        for (name, value) in HEADERS {
+            headers.entry(name).or_insert(value);
+        }
+        if self.manner.tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+        }
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(REQUEST_HEADER, id);
+        }
+        answer
     }
 
     /// Has the request worked on in a task of its own: a use case that has begun is finished even
@@ -137,40 +206,33 @@ fn settle(mut answer: Response, id: RequestId) -> (Response, Option<Problem>) {
     (problem.render(id), Some(problem))
 }
 
-fn finish(mut answer: Response, id: RequestId) -> Response {
-    let headers = answer.headers_mut();
-    for (name, value) in HEADERS {
-        headers.entry(name).or_insert(value);
+/// The method's word; none for one that we do not know, which is text of the caller's choosing.
+fn known(method: &Method) -> Option<&'static str> {
+    match method.as_str() {
+        "GET" => Some("GET"),
+        "HEAD" => Some("HEAD"),
+        "POST" => Some("POST"),
+        "PUT" => Some("PUT"),
+        "PATCH" => Some("PATCH"),
+        "DELETE" => Some("DELETE"),
+        "OPTIONS" => Some("OPTIONS"),
+        _ => None,
     }
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert(REQUEST_HEADER, id);
-    }
-    answer
 }
 
 /// One line for each request: no path, query, header or body, for these can hold client data.
 fn log(
     notes: &Notes,
-    method: &Method,
+    method: Option<&'static str>,
     status: StatusCode,
-    took: std::time::Duration,
+    took: Duration,
     problem: Option<&Problem>,
 ) {
+    let method = method.unwrap_or("-");
     let route = notes.route.get().map_or("-", MatchedPath::as_str);
     let principal = notes.principal.get().copied().unwrap_or("-");
     let duration_ms = took.as_secs_f64() * 1000.0;
     let (request_id, status) = (notes.id, status.as_u16());
-    // A method that we do not know is text of the caller's choosing.
-    let known = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    let method = if known.contains(method) { method.as_str() } else { "-" };
     match problem.map(|problem| (problem.code(), problem.cause())) {
         Some((code, Some(cause))) => {
             tracing::error!(%request_id, method, route, status, duration_ms, principal, code, cause, "a request ended");

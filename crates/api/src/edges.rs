@@ -1,27 +1,45 @@
 //! Attacks on the edge of the server: slow, endless, broken and too many, through real sockets.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
+use axum::extract::{Extension, Path as PathPart};
 use axum::http::Request;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::Value;
 use strongroom_model::{ClearValue, FieldName, NoRandomness, Rng};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use crate::admin::Inspected;
+use crate::door::Notes;
 use crate::extract::{Body, FromBody};
+use crate::metrics::StoreCounts;
 use crate::problem::Problem;
-use crate::{BODY_BYTES_MAX, Config, Limits, RunningServer, Server};
+use crate::rates::RateLimits;
+use crate::{
+    BODY_BYTES_MAX, Config, Edge, Limits, Rates, RunningServer, Server, StartError, TlsError,
+    TlsFiles,
+};
 
+/// An address that the system completes with a port.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Longer than every bound of these tests, and shorter than anybody's patience.
 const LONG: Duration = Duration::from_secs(10);
 
@@ -78,8 +96,42 @@ async fn start(limits: Limits) -> RunningServer {
 }
 
 async fn start_with(limits: Limits, router: Router) -> RunningServer {
-    let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), limits };
-    Server::start_with(config, router, Arc::new(Counting(AtomicU8::new(1)))).await.unwrap()
+    start_at(limits, Edge::default(), router, Arc::new(Looked::default())).await
+}
+
+async fn start_at(
+    limits: Limits,
+    edge: Edge,
+    router: Router,
+    looked: Arc<Looked>,
+) -> RunningServer {
+    let config = Config { listen: LOOPBACK, limits };
+    let rng = Arc::new(Counting(AtomicU8::new(1)));
+    Server::start_with(config, edge, router, looked, rng).await.unwrap()
+}
+
+/// Stands in for the vault behind health and metrics.
+#[derive(Default)]
+struct Looked {
+    locked: AtomicBool,
+    away: AtomicBool,
+    asked: AtomicBool,
+}
+
+#[async_trait]
+impl Inspected for Looked {
+    fn locked(&self) -> bool {
+        self.locked.load(Ordering::SeqCst)
+    }
+
+    async fn reachable(&self) -> bool {
+        self.asked.store(true, Ordering::SeqCst);
+        !self.away.load(Ordering::SeqCst)
+    }
+
+    fn store(&self) -> StoreCounts {
+        StoreCounts { commit_groups: 3, append_groups: 4, syncs: 5 }
+    }
 }
 
 async fn connect(server: &RunningServer) -> TcpStream {
@@ -93,7 +145,7 @@ async fn exchange(server: &RunningServer, request: &[u8]) -> String {
     read_all(&mut stream).await
 }
 
-async fn read_all(stream: &mut TcpStream) -> String {
+async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -101,7 +153,8 @@ async fn read_all(stream: &mut TcpStream) -> String {
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(&part[..length]),
             Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                let cut = [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
+                assert!(cut.contains(&error.kind()), "{error}");
                 break;
             }
         }
@@ -420,4 +473,360 @@ async fn http_2_is_answered_and_an_idle_connection_is_closed() {
         assert_eq!(problem["code"], "not_found");
     }
     timeout(LONG, connection).await.expect("it is closed").unwrap().ok();
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_is_told_when_to_come_back() {
+    let rates = Rates { address: NonZeroU32::MIN, ..Rates::default() };
+    let counting = Arc::new(RateLimits::new(rates));
+    let ask = async move |Extension(notes): Extension<Arc<Notes>>| {
+        counting.stranger(notes.address).map_err(Problem::from)
+    };
+    let server = start_with(limits(), Router::new().route("/counted", get(ask))).await;
+    let request = b"GET /counted HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    let mut refused = None;
+    for n in 0..20 {
+        let answer = exchange(&server, request).await;
+        if status(&answer) == 200 {
+            assert!(refused.is_none(), "refused and then let in, within a moment");
+        } else {
+            refused.get_or_insert((n, answer));
+        }
+    }
+    let (n, answer) = refused.expect("a refusal");
+    assert_eq!((n, status(&answer)), (5, 429));
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+    let problem = problem(&answer);
+    assert_eq!(problem["code"], "too_many_requests");
+    assert_eq!(problem["retryable"], true);
+    sleep(Duration::from_millis(1100)).await;
+    assert_eq!(status(&exchange(&server, request).await), 200);
+}
+
+async fn asked(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_all(&mut stream).await
+}
+
+fn with_admin() -> Edge {
+    Edge { admin: Some(LOOPBACK), ..Edge::default() }
+}
+
+#[tokio::test]
+async fn a_server_that_is_locked_or_without_its_store_lives_and_is_not_ready() {
+    let looked = Arc::new(Looked::default());
+    let server = start_at(limits(), with_admin(), samples(), looked.clone()).await;
+    let admin = server.admin_addr().unwrap();
+    for (locked, away, expected, reason) in [
+        (false, false, 200, "ok"),
+        (true, false, 503, "locked"),
+        (false, true, 503, "the store does not answer"),
+        (true, true, 503, "locked"),
+    ] {
+        looked.locked.store(locked, Ordering::SeqCst);
+        looked.away.store(away, Ordering::SeqCst);
+        let answer = asked(admin, "/readyz").await;
+        assert_eq!(status(&answer), expected, "{answer}");
+        assert!(answer.ends_with(&format!("{reason}\n")), "{answer}");
+        looked.asked.store(false, Ordering::SeqCst);
+        for path in ["/livez", "/startupz"] {
+            assert_eq!(status(&asked(admin, path).await), 200);
+        }
+        assert!(!looked.asked.load(Ordering::SeqCst), "the store was asked whether we live");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_not_ready_and_says_so_until_it_has_stopped() {
+    let server = start_at(limits(), with_admin(), samples(), Arc::new(Looked::default())).await;
+    let admin = server.admin_addr().unwrap();
+    let mut stream = connect(&server).await;
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let stopping = tokio::spawn(server.stop());
+    sleep(Duration::from_millis(50)).await;
+    let answer = asked(admin, "/readyz").await;
+    assert!(status(&answer) == 503 && answer.ends_with("stopping\n"), "{answer}");
+    assert_eq!(status(&read_all(&mut stream).await), 200);
+    timeout(LONG, stopping).await.expect("it stops").unwrap();
+    assert!(TcpStream::connect(admin).await.is_err());
+}
+
+#[tokio::test]
+async fn the_routes_of_the_two_listeners_are_apart() {
+    let server = start_at(limits(), with_admin(), samples(), Arc::new(Looked::default())).await;
+    let admin = server.admin_addr().unwrap();
+    for path in ["/livez", "/readyz", "/startupz", "/metrics"] {
+        assert_eq!(status(&asked(server.local_addr(), path).await), 404, "{path}");
+    }
+    for path in ["/slow", "/panics", "/v1/system/status"] {
+        assert_eq!(status(&asked(admin, path).await), 404, "{path}");
+    }
+    assert!(start(limits()).await.admin_addr().is_none());
+}
+
+/// The labels that metrics may have, and the values that each may have beside numbers.
+const LABELS: [(&str, &[&str]); 6] = [
+    ("http_route", &["/things/{thing}", "/take", "/panics", "unmatched"]),
+    (
+        "http_request_method",
+        &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"],
+    ),
+    ("http_response_status_code", &[]),
+    ("le", &["+Inf"]),
+    ("bound", &["credential", "tenant", "address", "proof"]),
+    ("outcome", &["loaded", "refused"]),
+];
+
+#[tokio::test]
+async fn metrics_have_no_label_but_those_of_the_list() {
+    let thing = async |PathPart(thing): PathPart<String>| format!("{} letters", thing.len());
+    let router = samples().route("/things/{thing}", get(thing));
+    let server = start_at(limits(), with_admin(), router, Arc::new(Looked::default())).await;
+    for request in [
+        "GET /things/rec_sandra?ask=sandra HTTP/1.1\r\nHost: test",
+        "GET /sandra HTTP/1.1\r\nHost: test",
+        "SANDRA /things/sandra HTTP/1.1\r\nHost: sandra",
+        "GET /panics HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer sandra",
+        "POST /take HTTP/1.1\r\nHost: test\r\nStrongroom-Purpose: sandra",
+    ] {
+        exchange(&server, format!("{request}\r\nConnection: close\r\n\r\n").as_bytes()).await;
+    }
+    let page = asked(server.admin_addr().unwrap(), "/metrics").await;
+    let (head, page) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(!page.to_lowercase().contains("sandra"), "{page}");
+    assert!(page.contains(
+        "http_server_request_duration_seconds_count{http_route=\"/things/{thing}\",\
+         http_request_method=\"GET\",http_response_status_code=\"200\"} 1\n"
+    ));
+    assert!(page.contains("strongroom_store_syncs_total 5\n"), "{page}");
+    let mut labels = 0;
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let (series, number) = line.rsplit_once(' ').unwrap();
+        assert!(number.parse::<f64>().is_ok(), "{line}");
+        let Some((_, inside)) = series.split_once('{') else { continue };
+        for label in inside.strip_suffix("\"}").unwrap().split("\",") {
+            let (name, value) = label.split_once("=\"").unwrap();
+            let (_, values) = LABELS.iter().find(|(known, _)| *known == name).expect(line);
+            let is_number = name != "http_route" && value.parse::<f64>().is_ok();
+            assert!(is_number || values.contains(&value), "{line}");
+            labels += 1;
+        }
+    }
+    assert!(labels > 100, "{labels}");
+}
+
+/// Makes a certificate for `vault.example` and writes it where the files are.
+fn certify(files: &TlsFiles) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["vault.example".to_owned()]).unwrap();
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    made.cert.der().clone()
+}
+
+fn files_in(folder: &Path) -> TlsFiles {
+    TlsFiles { certificate: folder.join("chain.pem"), key: folder.join("key.pem") }
+}
+
+fn with_tls(files: &TlsFiles) -> Edge {
+    Edge { tls: Some(files.clone()), ..with_admin() }
+}
+
+/// Shakes hands as a client that trusts this certificate.
+async fn secured(
+    server: &RunningServer,
+    trusted: &CertificateDer<'static>,
+    version: &'static SupportedProtocolVersion,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("vault.example").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, connect(server).await).await
+}
+
+const ASKED_ONCE: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn tls_of_both_versions_is_spoken_and_browsers_are_told_to_stay_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files_in(folder.path());
+    let certificate = certify(&files);
+    let server = start_at(limits(), with_tls(&files), samples(), Arc::new(Looked::default())).await;
+    for version in [&TLS12, &TLS13] {
+        let mut stream = secured(&server, &certificate, version, &["http/1.1"]).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        stream.write_all(ASKED_ONCE).await.unwrap();
+        let answer = read_all(&mut stream).await;
+        assert_eq!(status(&answer), 404);
+        assert!(answer.contains("strict-transport-security: max-age=63072000"), "{answer}");
+    }
+    assert!(secured(&server, &certificate, &TLS13, &["gopher"]).await.is_err());
+    let plain = start(limits()).await;
+    assert!(!exchange(&plain, ASKED_ONCE).await.contains("strict-transport-security"));
+}
+
+#[tokio::test]
+async fn http_2_is_agreed_on_under_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files_in(folder.path());
+    let certificate = certify(&files);
+    let server = start_at(limits(), with_tls(&files), samples(), Arc::new(Looked::default())).await;
+    let stream = secured(&server, &certificate, &TLS13, &["h2", "http/1.1"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("https://vault.example/x").body(Empty::<Bytes>::new()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn whoever_does_not_shake_hands_is_cut_and_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files_in(folder.path());
+    let certificate = certify(&files);
+    let bounds = Limits { handshake_time: Duration::from_millis(300), ..limits() };
+    let server = start_at(bounds, with_tls(&files), samples(), Arc::new(Looked::default())).await;
+    let mut silent = connect(&server).await;
+    let mut plain = connect(&server).await;
+    plain.write_all(ASKED_ONCE).await.unwrap();
+    assert!(secured(&server, &certificate, &TLS13, &[]).await.is_ok());
+    assert_eq!(timeout(Duration::from_secs(3), read_all(&mut silent)).await.as_deref(), Ok(""));
+    assert!(!read_all(&mut plain).await.contains("HTTP"));
+    let page = asked(server.admin_addr().unwrap(), "/metrics").await;
+    assert!(page.contains("strongroom_tls_handshake_failures_total 2\n"), "{page}");
+}
+
+#[tokio::test]
+async fn a_changed_certificate_is_shown_and_open_connections_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files_in(folder.path());
+    let first = certify(&files);
+    let bounds = Limits {
+        certificate_interval: Duration::from_millis(50),
+        idle_time: LONG,
+        header_time: LONG,
+        ..limits()
+    };
+    let server = start_at(bounds, with_tls(&files), samples(), Arc::new(Looked::default())).await;
+    let mut open = secured(&server, &first, &TLS13, &[]).await.unwrap();
+    let second = certify(&files);
+    let shown = async {
+        while secured(&server, &second, &TLS13, &[]).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, shown).await.expect("the second is shown");
+    assert!(secured(&server, &first, &TLS13, &[]).await.is_err());
+    open.write_all(ASKED_ONCE).await.unwrap();
+    assert_eq!(status(&read_all(&mut open).await), 404);
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files_in(folder.path());
+    let first = certify(&files);
+    let key = std::fs::read(&files.key).unwrap();
+    let server = start_at(limits(), with_tls(&files), samples(), Arc::new(Looked::default())).await;
+    let other = files_in(tempfile::tempdir().unwrap().keep().as_path());
+    certify(&other);
+    let others = std::fs::read(&other.certificate).unwrap();
+    for bad in [&b""[..], b"nonsense", &others, &key, &vec![b'x'; 2 * 1024 * 1024]] {
+        std::fs::write(&files.certificate, bad).unwrap();
+        server.reload_certificate();
+        assert!(secured(&server, &first, &TLS13, &[]).await.is_ok());
+    }
+    std::fs::remove_file(&files.certificate).unwrap();
+    server.reload_certificate();
+    assert!(secured(&server, &first, &TLS13, &[]).await.is_ok());
+    let page = asked(server.admin_addr().unwrap(), "/metrics").await;
+    assert!(page.contains("strongroom_tls_reloads_total{outcome=\"refused\"} 6\n"), "{page}");
+    let second = certify(&files);
+    server.reload_certificate();
+    assert!(secured(&server, &second, &TLS13, &[]).await.is_ok());
+    std::fs::remove_dir_all(other.key.parent().unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_a_usable_certificate_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { listen: LOOPBACK, limits: limits() };
+    let rng = Arc::new(Counting(AtomicU8::new(1)));
+    let edge = with_tls(&files_in(folder.path()));
+    let started =
+        Server::start_with(config, edge, samples(), Arc::new(Looked::default()), rng).await;
+    assert!(matches!(started, Err(StartError::Tls(TlsError::Unreadable(..)))));
+}
+
+#[tokio::test]
+async fn a_request_for_another_host_is_misdirected() {
+    let edge = Edge { hosts: vec!["vault.example".parse().unwrap()], ..Edge::default() };
+    let server = start_at(limits(), edge, samples(), Arc::new(Looked::default())).await;
+    for (host, expected) in [
+        ("Host: vault.example:7800\r\n", 404),
+        ("Host: other.example\r\n", 421),
+        ("Host: other.example\r\nX-Forwarded-Host: vault.example\r\n", 421),
+        ("Host: vault.example\r\nHost: other.example\r\n", 421),
+        ("", 421),
+    ] {
+        let request = format!("GET /nowhere HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+        let answer = exchange(&server, request.as_bytes()).await;
+        assert_eq!(status(&answer), expected, "{host}");
+        problem(&answer);
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_address_is_taken_from_a_named_proxy_alone() {
+    let shown = async |Extension(notes): Extension<Arc<Notes>>| notes.address.to_string();
+    let router = || Router::new().route("/address", get(shown));
+    let behind = Edge { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Edge::default() };
+    let looked = Arc::new(Looked::default());
+    for (edge, expected) in [(Edge::default(), "127.0.0.1"), (behind, "203.0.113.9")] {
+        let server = start_at(limits(), edge, router(), looked.clone()).await;
+        let request = b"GET /address HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+            X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n\r\n";
+        let answer = exchange(&server, request).await;
+        assert!(answer.ends_with(expected), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_may_wait_longer_than_headers_may_take() {
+    let bounds = Limits {
+        header_time: Duration::from_millis(300),
+        idle_time: Duration::from_millis(1500),
+        ..limits()
+    };
+    let server = start(bounds).await;
+    let request = b"GET /nowhere HTTP/1.1\r\nHost: test\r\n\r\n";
+    let mut stream = connect(&server).await;
+    let mut part = [0; 4096];
+    for _ in 0..2 {
+        stream.write_all(request).await.unwrap();
+        assert!(timeout(LONG, stream.read(&mut part)).await.unwrap().unwrap() > 0);
+        sleep(Duration::from_millis(900)).await;
+    }
+    // Once it has begun, the next request has no longer than the first.
+    stream.write_all(b"GET /nowhere HTTP/1.1\r\nX: ").await.unwrap();
+    let cut = timeout(Duration::from_millis(800), stream.read(&mut part)).await;
+    assert!(matches!(cut.expect("it is cut"), Ok(0) | Err(_)));
+    let mut idle = connect(&server).await;
+    idle.write_all(request).await.unwrap();
+    assert!(idle.read(&mut part).await.unwrap() > 0);
+    let closed = timeout(Duration::from_secs(4), idle.read(&mut part)).await;
+    assert!(matches!(closed.expect("it is closed"), Ok(0) | Err(_)));
 }

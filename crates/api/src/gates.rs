@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use strongroom_vault::policy::Gate;
 
+use crate::door::Notes;
 use crate::extract::Caller;
 use crate::problem::Problem;
 use crate::routes::Api;
@@ -43,10 +44,9 @@ async fn admit(api: &Arc<Api>, request: &mut Request) -> Result<(), Problem> {
         return Err(refuse_method(&api.gates, request));
     };
     match rules.gate {
-        Gate::Public(_) => {}
+        Gate::Public(_) => count_stranger(api, request)?,
         Gate::SignedIn | Gate::Operator | Gate::Needs(_) => {
-            let caller =
-                Caller::sign_in(&api.vault, request.headers(), request.extensions()).await?;
+            let caller = Caller::sign_in(api, request.headers(), request.extensions()).await?;
             request.extensions_mut().insert(caller);
         }
     }
@@ -62,6 +62,19 @@ async fn admit(api: &Arc<Api>, request: &mut Request) -> Result<(), Problem> {
         // Ignored, it would be silently without effect.
         Err(Problem::invalid_query("the query has a member that this route does not know"))
     }
+}
+
+/// Counts a request of a public route. Those that change something are answered for a secret in
+/// their body, so trying is made slow.
+fn count_stranger(api: &Api, request: &Request) -> Result<(), Problem> {
+    let notes = request.extensions().get::<Arc<Notes>>();
+    let (Some(rates), Some(notes)) = (&api.rates, notes) else { return Ok(()) };
+    if request.method().is_safe() {
+        rates.stranger(notes.address)?;
+    } else {
+        rates.proof(notes.address)?;
+    }
+    Ok(())
 }
 
 fn rules_of<'g>(gates: &'g Gates, request: &Request) -> Option<&'g Rules> {

@@ -3,9 +3,10 @@
 //!
 //! This crate knows how a request is spelled and how an answer is: it turns the bearer token into a
 //! caller, paths, headers and bodies into typed requests, and what the vault answers into JSON. It
-//! does *not* know who may do what (the vault decides), keys, rows, TLS, or configuration. It adds
+//! does *not* know who may do what (the vault decides), the vault's keys, rows, or configuration. It adds
 //! nothing to an answer and keeps nothing of it.
 
+mod admin;
 mod api_keys;
 mod audit;
 mod body;
@@ -13,6 +14,7 @@ mod classes;
 mod collections;
 mod connection;
 mod door;
+mod edge;
 #[cfg(test)]
 mod edges;
 mod erasures;
@@ -21,10 +23,12 @@ mod gates;
 mod invitations;
 mod json;
 mod limits;
+mod metrics;
 mod openapi;
 mod panics;
 mod permissions;
 mod problem;
+mod rates;
 mod receipts;
 mod records;
 mod reply;
@@ -34,17 +38,20 @@ mod sessions;
 mod subjects;
 mod system;
 mod tenants;
+mod tls;
 mod unlocker;
 mod users;
 mod whoami;
 mod wire;
 
+pub use edge::{Edge, EdgeMalformed, HostName, Network};
 pub use limits::{
     BODY_BYTES_MAX, DEPTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MIN,
     IMPORT_BYTES_MAX, IMPORT_ITEMS_MAX, Limits, PAGE_DEFAULT, PAGE_MAX, PUBLIC_BYTES_MAX,
-    REASON_BYTES_MAX,
+    REASON_BYTES_MAX, Rates,
 };
 pub use panics::log_panics_by_place;
 pub use problem::TYPE_BASE;
-pub use server::{Config, RunningServer, Server};
+pub use server::{Config, RunningServer, Server, StartError};
+pub use tls::{TlsError, TlsFiles};
 pub use unlocker::{SealProof, UnlockError, Unlocker};

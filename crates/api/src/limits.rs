@@ -1,5 +1,6 @@
 //! The bounds of the server: how much, how many, how long.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Most bytes of a request's body.
@@ -37,10 +38,14 @@ pub struct Limits {
     /// Most bytes of a request's line and headers. A request with more than 100 headers is refused
     /// too, which is the HTTP library's own bound.
     pub header_bytes_max: u32,
-    /// How long a client may take from connecting, or from its last request, to the end of the
-    /// next request's headers (HTTP/1), and from connecting to its first request (HTTP/2).
+    /// How long a TLS handshake may take.
+    pub handshake_time: Duration,
+    /// How often the files of the certificate are looked at.
+    pub certificate_interval: Duration,
+    /// How long a client may take from connecting to the end of its first request's headers, and
+    /// (HTTP/1) from the first byte to the end of each further request's.
     pub header_time: Duration,
-    /// How long an HTTP/2 connection may stay open without a request.
+    /// How long a connection may stay open without a request.
     pub idle_time: Duration,
     /// How long a connection may stay open with requests on it, none of which begins or ends.
     pub request_time: Duration,
@@ -54,6 +59,24 @@ pub struct Limits {
     pub write_time: Duration,
     /// How long a stop waits for requests that are under way.
     pub drain_time: Duration,
+    /// How often somebody may ask; `None` lets everybody ask as often as they can.
+    pub rates: Option<Rates>,
+}
+
+/// How often somebody may ask, in requests per second; five seconds' worth may come at once. A batch
+/// counts as its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// One API key.
+    pub api_key: NonZeroU32,
+    /// One session of a user.
+    pub session: NonZeroU32,
+    /// All credentials of one tenant together.
+    pub tenant: NonZeroU32,
+    /// One address, with requests that show no credential in force.
+    pub address: NonZeroU32,
+    /// One address, with secrets in the body: redeeming an invitation, unlocking the server.
+    pub proof: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -63,6 +86,8 @@ impl Default for Limits {
             requests_max: 1024,
             streams_max: 128,
             header_bytes_max: 32 * 1024,
+            handshake_time: Duration::from_secs(10),
+            certificate_interval: Duration::from_mins(1),
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_mins(1),
             request_time: Duration::from_mins(2),
@@ -71,6 +96,20 @@ impl Default for Limits {
             body_time: Duration::from_mins(1),
             write_time: Duration::from_secs(30),
             drain_time: Duration::from_secs(20),
+            rates: Some(Rates::default()),
+        }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let per_second = |n: u32| NonZeroU32::MIN.saturating_add(n - 1);
+        Self {
+            api_key: per_second(200),
+            session: per_second(20),
+            tenant: per_second(1000),
+            address: per_second(20),
+            proof: per_second(5),
         }
     }
 }

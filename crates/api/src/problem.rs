@@ -12,6 +12,7 @@ use strongroom_vault::policy::{Answer, Ask, CeilingKind, Condition, Missing, Ref
 use strongroom_vault::{Flaw, LinePlaced, VaultError};
 
 use crate::limits::{DEPTH_MAX, PAGE_MAX};
+use crate::rates::{Bound, TooMany};
 use crate::reply::{AUDIT_HEADER, promises};
 use crate::unlocker::UnlockError;
 
@@ -33,6 +34,8 @@ struct Parts {
     detail: Cow<'static, str>,
     more: More,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// The bound that was run into, for the metrics.
+    bound: Option<Bound>,
     /// For the log, never for the caller.
     cause: Option<String>,
 }
@@ -67,9 +70,12 @@ const MEDIA: Kind =
     Kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's media type is not JSON", false);
 const ELSEWHERE: Kind =
     Kind(StatusCode::MISDIRECTED_REQUEST, "Another node has to be asked", false);
+const UNKNOWN_HOST: Kind =
+    Kind(StatusCode::MISDIRECTED_REQUEST, "Another server was asked for", false);
 const INVALID: Kind = Kind(StatusCode::UNPROCESSABLE_ENTITY, "The request is not valid", false);
 const VERSION_REQUIRED: Kind =
     Kind(StatusCode::PRECONDITION_REQUIRED, "The version must be named", false);
+const TOO_MANY: Kind = Kind(StatusCode::TOO_MANY_REQUESTS, "Too many requests", true);
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "Not possible at present", true);
 const OURS: Kind = Kind(StatusCode::INTERNAL_SERVER_ERROR, "The server failed", false);
 
@@ -81,6 +87,7 @@ impl Problem {
             detail: detail.into(),
             more: More::default(),
             headers: Vec::new(),
+            bound: None,
             cause: None,
         }))
     }
@@ -88,6 +95,11 @@ impl Problem {
     /// Its stable word.
     pub(crate) fn code(&self) -> &'static str {
         self.0.code
+    }
+
+    /// Whether it is about a credential that is missing or not in force.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        self.0.kind.0 == StatusCode::UNAUTHORIZED
     }
 
     /// What went wrong on our side, for the log.
@@ -232,6 +244,28 @@ impl Problem {
         } else {
             self.0.more.errors.iter().map(FlawDocument::from).collect()
         }
+    }
+
+    /// Somebody asks too often.
+    pub(crate) fn too_many_requests(too_many: TooMany) -> Self {
+        let detail = match too_many.bound {
+            Bound::Credential => "this credential asks more often than it may",
+            Bound::Tenant => "the credentials of this tenant together ask more often than they may",
+            Bound::Address | Bound::Proof => "this address asks more often than it may",
+        };
+        let mut problem = Self::new(TOO_MANY, "too_many_requests", detail);
+        problem.0.bound = Some(too_many.bound);
+        problem.retry_after(too_many.seconds)
+    }
+
+    /// The bound that was run into.
+    pub(crate) fn bound(&self) -> Option<Bound> {
+        self.0.bound
+    }
+
+    /// The request was meant for another server.
+    pub(crate) fn unknown_host() -> Self {
+        Self::new(UNKNOWN_HOST, "unknown_host", "the header `Host` names no host of this server")
     }
 
     /// Somebody else is unlocking the server.

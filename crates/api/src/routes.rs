@@ -14,7 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gates::{self, Gates};
+use crate::limits::Rates;
 use crate::problem::Problem;
+use crate::rates::RateLimits;
 use crate::unlocker::Unlocker;
 use crate::{
     api_keys, audit, classes, collections, erasures, invitations, openapi, receipts, records,
@@ -29,6 +31,8 @@ pub(crate) struct Api {
     pub(crate) unlocker: Arc<dyn Unlocker>,
     /// One attempt to unlock at a time: hashing a passphrase takes much memory.
     pub(crate) unlocking: Semaphore,
+    /// What counts requests, if they are counted.
+    pub(crate) rates: Option<Arc<RateLimits>>,
     /// What each route demands.
     pub(crate) gates: Gates,
     /// The OpenAPI document.
@@ -65,13 +69,19 @@ pub(crate) fn all() -> Routes {
 }
 
 /// The router over a vault.
-pub(crate) fn router(vault: Arc<Vault>, unlocker: Arc<dyn Unlocker>) -> Router {
+pub(crate) fn router(
+    vault: Arc<Vault>,
+    unlocker: Arc<dyn Unlocker>,
+    rates: Option<Rates>,
+) -> Router {
     let (router, described) = all().split_for_parts();
     let document = openapi::finish(described);
     let gates = openapi::gates_of(&document);
     // A document of text and numbers can always be written.
     let document = serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default();
-    let api = Arc::new(Api { vault, unlocker, unlocking: Semaphore::new(1), gates, document });
+    let rates = rates.map(|rates| Arc::new(RateLimits::new(rates)));
+    let unlocking = Semaphore::new(1);
+    let api = Arc::new(Api { vault, unlocker, unlocking, rates, gates, document });
     router
         .route_layer(axum::middleware::from_fn_with_state(api.clone(), gates::pass))
         .fallback(nothing)

@@ -5,15 +5,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use strongroom_model::Rng;
 use strongroom_vault::Vault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::server::TlsStream;
 
 use crate::Limits;
+use crate::admin::{self, Inspected};
 use crate::connection::{self, Stop};
-use crate::door::Door;
+use crate::door::{Door, Manner};
+use crate::edge::Edge;
+use crate::metrics::Metrics;
+use crate::tls::{Tls, TlsError};
 use crate::unlocker::Unlocker;
 
 /// How long the accept loop rests when the system has no descriptor or memory for a connection.
@@ -22,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How a server is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it listens. It speaks HTTP without TLS.
+    /// Where it listens.
     pub listen: SocketAddr,
     /// What connections and requests may take.
     pub limits: Limits,
@@ -32,19 +38,45 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Server;
 
+/// Why a server cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on `{0}`")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// A server that is running. [`RunningServer::stop`] ends it gently, dropping it cuts everybody off.
 #[derive(Debug)]
 pub struct RunningServer {
+    api: Listener,
+    admin: Option<Listener>,
+    certificate: Option<Certificate>,
+    limits: Arc<Limits>,
+}
+
+/// One address that is listened on.
+#[derive(Debug)]
+struct Listener {
     local_addr: SocketAddr,
     stop: watch::Sender<Stop>,
     connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
-    limits: Arc<Limits>,
     accepting: JoinHandle<()>,
 }
 
+/// The certificate that is shown, and who counts its changes.
+#[derive(Debug, Clone)]
+struct Certificate {
+    tls: Arc<Tls>,
+    metrics: Option<Arc<Metrics>>,
+}
+
 impl Server {
-    /// Binds the address and begins to answer. The randomness is for request ids.
+    /// Binds the address and begins to answer, over plain HTTP. The randomness is for request ids.
     ///
     /// # Errors
     /// Those of the system, if the address cannot be bound.
@@ -54,56 +86,184 @@ impl Server {
         unlocker: Arc<dyn Unlocker>,
         rng: Arc<dyn Rng>,
     ) -> io::Result<RunningServer> {
-        Self::start_with(config, crate::routes::router(vault, unlocker), rng).await
+        let started = Self::start_at(config, Edge::default(), vault, unlocker, rng).await;
+        started.map_err(|error| match error {
+            StartError::Listen(_, error) => error,
+            StartError::Tls(error) => io::Error::other(error),
+        })
+    }
+
+    /// Binds the addresses and begins to answer. The randomness is for request ids.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_at(
+        config: Config,
+        edge: Edge,
+        vault: Arc<Vault>,
+        unlocker: Arc<dyn Unlocker>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<RunningServer, StartError> {
+        let router = crate::routes::router(vault.clone(), unlocker, config.limits.rates);
+        Self::start_with(config, edge, router, vault, rng).await
     }
 
     pub(crate) async fn start_with(
         config: Config,
-        router: axum::Router,
+        edge: Edge,
+        router: Router,
+        inspected: Arc<dyn Inspected>,
         rng: Arc<dyn Rng>,
-    ) -> io::Result<RunningServer> {
-        let listener = TcpListener::bind(config.listen).await?;
-        let local_addr = listener.local_addr()?;
+    ) -> Result<RunningServer, StartError> {
         let limits = Arc::new(config.limits);
+        let metrics = edge.admin.map(|_| Arc::new(Metrics::default()));
+        let certificate = edge
+            .tls
+            .map(Tls::new)
+            .transpose()?
+            .map(|tls| Certificate { tls: Arc::new(tls), metrics: metrics.clone() });
+        let manner = Manner {
+            tls: certificate.is_some(),
+            hosts: edge.hosts,
+            trusted_proxies: edge.trusted_proxies,
+            metrics: metrics.clone(),
+            quiet: false,
+        };
+        let plan = Plan { listen: config.listen, router, manner, rng: rng.clone() };
+        let api = plan.open(&limits, certificate.clone()).await?;
+        if let Some(certificate) = certificate.clone() {
+            let looking = certificate.watch(limits.certificate_interval, api.stop.subscribe());
+            tokio::spawn(looking);
+        }
+        let admin = match edge.admin.zip(metrics) {
+            None => None,
+            Some((listen, metrics)) => {
+                let router = admin::router(inspected, metrics, api.stop.subscribe());
+                let manner = Manner { quiet: true, ..Manner::default() };
+                Some(Plan { listen, router, manner, rng }.open(&limits, None).await?)
+            }
+        };
+        Ok(RunningServer { api, admin, certificate, limits })
+    }
+}
+
+/// What is to be listened for, and where.
+struct Plan {
+    listen: SocketAddr,
+    router: Router,
+    manner: Manner,
+    rng: Arc<dyn Rng>,
+}
+
+impl Plan {
+    async fn open(
+        self,
+        limits: &Arc<Limits>,
+        certificate: Option<Certificate>,
+    ) -> Result<Listener, StartError> {
+        let Self { listen, router, manner, rng } = self;
+        let refused = |error| StartError::Listen(listen, error);
+        let listener = TcpListener::bind(listen).await.map_err(refused)?;
+        let local_addr = listener.local_addr().map_err(refused)?;
         let connections = Arc::new(Semaphore::new(limits.connections_max));
         let requests = Arc::new(Semaphore::new(limits.requests_max));
         let (stop, stopping) = watch::channel(Stop::No);
+        let metrics = manner.metrics.clone();
         let accept = Accept {
             listener,
-            door: Arc::new(Door::new(router, rng, requests.clone(), limits.clone())),
+            door: Arc::new(Door::new(router, rng, requests.clone(), limits.clone(), manner)),
+            tls: certificate.map(|certificate| certificate.tls),
+            metrics,
             connections: connections.clone(),
             limits: limits.clone(),
             stopping,
         };
         let accepting = tokio::spawn(accept.run());
-        Ok(RunningServer { local_addr, stop, connections, requests, limits, accepting })
+        Ok(Listener { local_addr, stop, connections, requests, accepting })
     }
 }
 
 impl RunningServer {
     /// The address that it listens on, with the port that the system chose if none was named.
     pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.api.local_addr
+    }
+
+    /// The address on which health and metrics are shown, if they are.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.local_addr)
+    }
+
+    /// Reads the certificate and key anew, for connections that begin from now on. What cannot be
+    /// used leaves them as they are, and is logged.
+    pub fn reload_certificate(&self) {
+        if let Some(certificate) = &self.certificate {
+            certificate.reload();
+        }
     }
 
     /// Stops: accepts nothing more, lets requests that are under way finish, and cuts what has not
-    /// finished within the drain time. Returns when no connection is left.
+    /// finished within the drain time. Returns when no connection is left. Until then health and
+    /// metrics are shown, and say that it is not ready.
     pub async fn stop(self) {
+        self.api.stop(&self.limits, self.limits.drain_time).await;
+        if let Some(admin) = self.admin {
+            admin.stop(&self.limits, Duration::ZERO).await;
+        }
+    }
+}
+
+impl Listener {
+    async fn stop(self, limits: &Limits, patience: Duration) {
         self.stop.send_replace(Stop::Drain);
         // Its only error is that the loop has panicked; it is over then too.
         let _ = self.accepting.await;
         let all = |bound: usize| u32::try_from(bound).unwrap_or(u32::MAX);
-        let connections = all(self.limits.connections_max);
-        let requests = all(self.limits.requests_max);
+        let connections = all(limits.connections_max);
+        let requests = all(limits.requests_max);
         let drained = self.connections.acquire_many(connections);
-        if tokio::time::timeout(self.limits.drain_time, drained).await.is_err() {
+        if tokio::time::timeout(patience, drained).await.is_err() {
             self.stop.send_replace(Stop::Cut);
             drop(self.connections.acquire_many(connections).await);
         }
         // A use case that has begun is finished although its caller has gone.
         let finished = self.requests.acquire_many(requests);
-        if tokio::time::timeout(self.limits.drain_time, finished).await.is_err() {
+        if tokio::time::timeout(patience, finished).await.is_err() {
             tracing::warn!("stopped while requests were still being worked on");
+        }
+    }
+}
+
+impl Certificate {
+    /// Looks from time to time whether the files have changed, until the server stops.
+    async fn watch(self, interval: Duration, mut stopping: watch::Receiver<Stop>) {
+        loop {
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop != Stop::No) => return,
+                () = tokio::time::sleep(interval) => {}
+            }
+            let certificate = self.clone();
+            let look = move || {
+                if certificate.tls.has_changed() {
+                    certificate.reload();
+                }
+            };
+            // Its only error is a panic, which is logged; the next look may go better.
+            let _ = tokio::task::spawn_blocking(look).await;
+        }
+    }
+
+    fn reload(&self) {
+        let outcome = self.tls.reload();
+        if let Some(metrics) = &self.metrics {
+            metrics.certificate_changed(outcome.is_ok());
+        }
+        match outcome {
+            Ok(()) => tracing::info!("the certificate was read anew"),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the certificate stays as it was");
+            }
         }
     }
 }
@@ -112,6 +272,8 @@ impl RunningServer {
 struct Accept {
     listener: TcpListener,
     door: Arc<Door>,
+    tls: Option<Arc<Tls>>,
+    metrics: Option<Arc<Metrics>>,
     connections: Arc<Semaphore>,
     limits: Arc<Limits>,
     stopping: watch::Receiver<Stop>,
@@ -136,18 +298,53 @@ impl Accept {
         }
     }
 
-    /// Serves a connection in a task of its own. A TLS handshake belongs between here and
-    /// [`connection::serve`], which takes any stream of bytes; the time that the client has until
-    /// its first request must cover it.
+    /// Serves a connection in a task of its own.
     fn begin(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let (door, limits, stopping) =
             (self.door.clone(), self.limits.clone(), self.stopping.clone());
+        let (tls, metrics) = (self.tls.clone(), self.metrics.clone());
         tokio::spawn(async move {
+            let open = metrics.as_ref().map(Metrics::connection);
             // Without it answers are slower, and nothing else.
             let _ = stream.set_nodelay(true);
-            connection::serve(stream, peer, door, limits, stopping).await;
+            match tls {
+                None => connection::serve(stream, peer, door, limits, stopping).await,
+                Some(tls) => match shake_hands(&tls, stream, &limits, stopping.clone()).await {
+                    Some(stream) => connection::serve(stream, peer, door, limits, stopping).await,
+                    None => {
+                        if let Some(metrics) = &metrics {
+                            metrics.handshake_failed();
+                        }
+                    }
+                },
+            }
+            drop(open);
             drop(permit);
         });
+    }
+}
+
+/// Shakes hands with a client that does its part in time.
+async fn shake_hands(
+    tls: &Tls,
+    stream: TcpStream,
+    limits: &Limits,
+    mut stopping: watch::Receiver<Stop>,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = tokio::select! {
+        _ = stopping.wait_for(|stop| *stop != Stop::No) => return None,
+        shaken = tokio::time::timeout(limits.handshake_time, tls.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
+            None
+        }
     }
 }
 

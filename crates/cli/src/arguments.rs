@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use strongroom_client::IfMatch;
 
-use crate::commands;
 use crate::screen::Output;
-use crate::server;
+use crate::{commands, completions, config, doctor, manual, server};
 
 /// A vault for the client data of a SaaS provider: server, administration and client.
 ///
@@ -71,6 +70,15 @@ pub(crate) enum Command {
     Lock,
     /// How the server is
     Status,
+    /// Look at the settings, the machine, the store and the server, and say what to mend
+    Doctor(doctor::Doctor),
+    /// The settings: where they come from, whether they are right, which there are
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Print what a shell needs to complete commands and flags
+    Completions(completions::Completions),
+    /// Print the manual's page of a command, or write all pages
+    Man(manual::Manual),
     /// The program's version
     Version,
     /// Whose token this is

@@ -5,9 +5,14 @@
 
 mod arguments;
 mod commands;
+mod completions;
+mod config;
 mod confirm;
+mod doctor;
 mod exit;
 mod files;
+mod findings;
+mod manual;
 mod screen;
 mod server;
 mod session;
@@ -15,7 +20,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::arguments::{Arguments, Command, Common};
 use crate::exit::Failure;
@@ -23,8 +28,9 @@ use crate::session::Session;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(arguments) {
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(arguments, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             screen::say(&format!("error: {}", failure.message));
@@ -33,17 +39,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Arguments { common, command }: Arguments) -> Result<(), Failure> {
-    let settings = Settings::read(common.config.as_deref())?;
+/// Commands that work whatever the configuration file says come first.
+fn run(arguments: Arguments, matches: &ArgMatches) -> Result<(), Failure> {
+    let Arguments { common, command } = arguments;
     match command {
         Command::Version => screen::data(concat!("strongroom ", env!("CARGO_PKG_VERSION"))),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(manual) => manual.run(),
+        Command::Config(config) => config.run(&common, matches),
+        Command::Doctor(doctor) => commands::runtime()?.block_on(doctor.run(&common)),
+        other => with_settings(other, &common),
+    }
+}
+
+fn with_settings(command: Command, common: &Common) -> Result<(), Failure> {
+    let settings = Settings::read(common.config.as_deref())?;
+    match command {
         Command::Demo(demo) => server::runtime()?.block_on(demo.run()),
         Command::Init(init) => server::runtime()?.block_on(init.run(&settings.serve)),
         Command::Serve(serve) => server::runtime()?.block_on(serve.run(&settings.serve)),
         Command::Receipts(commands::receipts::Receipts::Verify(verify)) => {
             verify.run(screen::Screen::new(common.output.or(settings.output), common.verbose))
         }
-        other => commands::runtime()?.block_on(ask(other, &common, &settings)),
+        other => commands::runtime()?.block_on(ask(other, common, &settings)),
     }
 }
 
@@ -90,6 +108,10 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         | Command::Serve(_)
         | Command::Unlock(_)
         | Command::Status
+        | Command::Doctor(_)
+        | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_)
         | Command::Version
         | Command::Login(_) => Ok(()),
     }

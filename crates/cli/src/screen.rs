@@ -11,7 +11,7 @@ use strongroom_client::{Answer, Listed};
 use crate::exit::Failure;
 
 /// How data is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Output {
     /// Columns for people.
@@ -59,22 +59,26 @@ impl Screen {
             Output::Json => data(&pretty(&value)),
             Output::Table => {
                 let entries = value.pointer("/data").and_then(Value::as_array);
-                let mut table = plain();
-                table.set_header(columns.iter().map(|(title, _)| *title));
-                for entry in entries.into_iter().flatten() {
-                    table.add_row(
-                        columns.iter().map(|(_, pointer)| {
-                            entry.pointer(pointer).map(cell).unwrap_or_default()
-                        }),
-                    );
-                }
-                data(&trimmed(&table))?;
+                table(entries.into_iter().flatten(), columns)?;
                 if let Some(next) = &answer.value.next {
                     say(&format!("there are more: add `--cursor {next}`"));
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Shows entries that no server was asked for.
+    pub(crate) fn entries(self, entries: &[Value], columns: &[Column]) -> Result<(), Failure> {
+        match self.output {
+            Output::Json => data(&pretty(&Value::from(entries))),
+            Output::Table => table(entries.iter(), columns),
+        }
+    }
+
+    /// How data is written.
+    pub(crate) fn output(self) -> Output {
+        self.output
     }
 
     /// Shows any JSON: an object as a table of its members.
@@ -124,6 +128,17 @@ fn json(value: &impl Serialize) -> Result<Value, Failure> {
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+fn table<'v>(entries: impl Iterator<Item = &'v Value>, columns: &[Column]) -> Result<(), Failure> {
+    let mut table = plain();
+    table.set_header(columns.iter().map(|(title, _)| *title));
+    for entry in entries {
+        let cells =
+            columns.iter().map(|(_, pointer)| entry.pointer(pointer).map(cell).unwrap_or_default());
+        table.add_row(cells);
+    }
+    data(&trimmed(&table))
 }
 
 fn plain() -> Table {

@@ -11,10 +11,7 @@ use crate::arguments::Common;
 use crate::exit::Failure;
 use crate::files;
 use crate::screen::Screen;
-use crate::settings::Settings;
-
-/// Where a server listens unless something else is said.
-const DEFAULT_SERVER: &str = "http://127.0.0.1:7800";
+use crate::settings::{DEFAULT_SERVER, Settings};
 
 /// A client, where it works, and where its answers are shown.
 pub(crate) struct Session {

@@ -1,17 +1,26 @@
-//! The configuration file: what neither the command line nor the environment says.
+//! Settings: what may stand in the configuration file, and in flags and the environment before it.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use strongroom_api::{Edge, Limits, TlsFiles};
 
 use crate::exit::Failure;
 use crate::screen::Output;
 
 /// The file that is read where none is named.
-const DEFAULT_FILE: &str = "strongroom.toml";
+pub(crate) const DEFAULT_FILE: &str = "strongroom.toml";
+/// Where commands look for the server unless something else is said.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7800";
+/// Where the server listens unless something else is said.
+pub(crate) const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7800);
 
-/// `strongroom.toml`. Flags come first, then `STRONGROOM_*`, then this.
-#[derive(Debug, Default, Deserialize)]
+/// `strongroom.toml`. Flags come first, then `STRONGROOM_*`, then this. Each key has the name of its
+/// flag, with `_` for `-`.
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: Option<String>,
@@ -23,21 +32,55 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
 }
 
-/// `[serve]` in `strongroom.toml`.
-#[derive(Debug, Default, Deserialize)]
+/// `[serve]` in `strongroom.toml`, and the flags of `strongroom serve`: one field is one key and one
+/// flag. A new one is also named in [`ServeSettings::or`].
+#[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServeSettings {
+    /// The store: `redb:FOLDER`
+    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE")]
     pub(crate) store: Option<String>,
+    /// The file that keeps the share of the root secret [default: `holder` in the store's folder]
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_HOLDER")]
     pub(crate) holder: Option<PathBuf>,
-    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Where to listen [default: 127.0.0.1:7800]
+    #[arg(long, value_name = "ADDRESS", env = "STRONGROOM_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Unlock at once with this seal key; without it the server starts locked
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_SEAL_KEY_FILE")]
     pub(crate) seal_key_file: Option<PathBuf>,
+    /// Listen to other machines although the server speaks no TLS: a proxy in front of it does
+    #[arg(long)]
     #[serde(default)]
     pub(crate) behind_proxy: bool,
+    /// Speak TLS with this certificate, followed by those up to its root, as PEM
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Where to show health and metrics, as plain HTTP; nowhere unless it is said
+    #[arg(long, value_name = "ADDRESS", env = "STRONGROOM_ADMIN_LISTEN")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// A name under which the server is asked; any if none is said; may be repeated
+    #[arg(long, value_name = "NAME")]
+    #[serde(default)]
+    pub(crate) host: Vec<String>,
+    /// A proxy whose `X-Forwarded-For` is believed, as address or network; may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    #[serde(default)]
+    pub(crate) trusted_proxy: Vec<String>,
+    /// Let everybody ask as often as they can
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) no_rate_limits: bool,
+    /// How the log is written [default: text]
+    #[arg(long, value_name = "FORM", env = "STRONGROOM_LOG")]
     pub(crate) log: Option<LogFormat>,
 }
 
 /// How the server writes its log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LogFormat {
     /// Lines for people.
@@ -49,16 +92,107 @@ pub(crate) enum LogFormat {
 impl Settings {
     /// Reads the file that is named, or `strongroom.toml` in this folder if it is there.
     pub(crate) fn read(named: Option<&Path>) -> Result<Self, Failure> {
-        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-                return Ok(Self::default());
+        SettingsFile::read(named)?.map_or_else(|| Ok(Self::default()), |file| file.settings())
+    }
+}
+
+impl ServeSettings {
+    /// What is said here, and else what is said there.
+    pub(crate) fn or(self, there: &Self) -> Self {
+        Self {
+            store: self.store.or_else(|| there.store.clone()),
+            holder: self.holder.or_else(|| there.holder.clone()),
+            listen: self.listen.or(there.listen),
+            seal_key_file: self.seal_key_file.or_else(|| there.seal_key_file.clone()),
+            behind_proxy: self.behind_proxy || there.behind_proxy,
+            tls_cert: self.tls_cert.or_else(|| there.tls_cert.clone()),
+            tls_key: self.tls_key.or_else(|| there.tls_key.clone()),
+            admin_listen: self.admin_listen.or(there.admin_listen),
+            host: if self.host.is_empty() { there.host.clone() } else { self.host },
+            trusted_proxy: if self.trusted_proxy.is_empty() {
+                there.trusted_proxy.clone()
+            } else {
+                self.trusted_proxy
+            },
+            no_rate_limits: self.no_rate_limits || there.no_rate_limits,
+            log: self.log.or(there.log),
+        }
+    }
+
+    /// How the server meets the network.
+    pub(crate) fn edge(&self) -> Result<Edge, Failure> {
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: certificate.clone(), key: key.clone() })
             }
-            Err(error) => return Err(Failure::file(path, &error)),
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Failure::usage("`--tls-cert` and `--tls-key` go together"));
+            }
         };
-        let read = toml::from_str(&text);
-        read.map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
+        let wrong = |text: &str, error| Failure::usage(format!("`{text}`: {error}"));
+        let hosts = self.host.iter().map(|text| text.parse().map_err(|error| wrong(text, error)));
+        let proxies =
+            self.trusted_proxy.iter().map(|text| text.parse().map_err(|error| wrong(text, error)));
+        Ok(Edge {
+            admin: self.admin_listen,
+            tls,
+            hosts: hosts.collect::<Result<_, _>>()?,
+            trusted_proxies: proxies.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What connections and requests may take.
+    pub(crate) fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        if self.no_rate_limits { Limits { rates: None, ..limits } } else { limits }
+    }
+
+    /// Where to listen: on a loopback address, unless there is TLS here or in front.
+    pub(crate) fn where_to_listen(&self) -> Result<SocketAddr, Failure> {
+        let listen = self.listen.unwrap_or(DEFAULT_LISTEN);
+        if listen.ip().is_loopback() || self.behind_proxy || self.tls_cert.is_some() {
+            return Ok(listen);
+        }
+        Err(Failure::usage(format!(
+            "the server speaks no TLS, and `{listen}` is not a loopback address: whoever listens \
+             on the way would read tokens and data. Listen on 127.0.0.1, or say `--tls-cert` and \
+             `--tls-key`, or put a proxy with TLS in front and say `--behind-proxy`"
+        )))
+    }
+}
+
+/// The configuration file as it was read.
+pub(crate) struct SettingsFile {
+    pub(crate) path: PathBuf,
+    text: String,
+}
+
+impl SettingsFile {
+    /// Reads the file that is named, or `strongroom.toml` in this folder if it is there.
+    pub(crate) fn read(named: Option<&Path>) -> Result<Option<Self>, Failure> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Some(Self { path: path.to_owned(), text })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+                Ok(None)
+            }
+            Err(error) => Err(Failure::file(path, &error)),
+        }
+    }
+
+    /// What it says.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        toml::from_str(&self.text).map_err(|error| self.wrong(&error))
+    }
+
+    /// What it says, key by key.
+    pub(crate) fn table(&self) -> Result<toml::Table, Failure> {
+        toml::from_str(&self.text).map_err(|error| self.wrong(&error))
+    }
+
+    fn wrong(&self, error: &toml::de::Error) -> Failure {
+        Failure::usage(format!("`{}`: {error}", self.path.display()))
     }
 }
 
@@ -78,5 +212,61 @@ mod tests {
         ] {
             assert!(toml::from_str::<Settings>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn tls_lets_the_server_listen_to_others_and_needs_both_files() {
+        let mut settings =
+            ServeSettings { listen: "0.0.0.0:1".parse().ok(), ..ServeSettings::default() };
+        assert!(settings.where_to_listen().is_err());
+        settings.tls_cert = Some("a".into());
+        assert!(settings.where_to_listen().is_ok() && settings.edge().is_err());
+        settings.tls_key = Some("b".into());
+        assert!(settings.edge().unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn hosts_and_proxies_that_cannot_be_read_are_refused() {
+        for (host, proxy, good) in [
+            ("vault.example", "10.0.0.0/8", true),
+            ("https://vault.example", "10.0.0.0/8", false),
+            ("vault.example", "10.0.0.0/33", false),
+        ] {
+            let settings = ServeSettings {
+                host: vec![host.to_owned()],
+                trusted_proxy: vec![proxy.to_owned()],
+                ..ServeSettings::default()
+            };
+            assert_eq!(settings.edge().is_ok(), good, "{host} {proxy}");
+        }
+    }
+
+    #[test]
+    fn rates_are_limited_unless_somebody_says_otherwise() {
+        assert!(ServeSettings::default().limits().rates.is_some());
+        let off = ServeSettings { no_rate_limits: true, ..ServeSettings::default() };
+        assert!(off.limits().rates.is_none());
+    }
+
+    #[test]
+    fn every_setting_of_the_server_is_taken_from_the_file_if_no_flag_says_it() {
+        let file = ServeSettings {
+            store: Some("redb:a".to_owned()),
+            holder: Some("b".into()),
+            listen: Some(DEFAULT_LISTEN),
+            seal_key_file: Some("c".into()),
+            behind_proxy: true,
+            tls_cert: Some("d".into()),
+            tls_key: Some("e".into()),
+            admin_listen: Some(DEFAULT_LISTEN),
+            host: vec!["f".to_owned()],
+            trusted_proxy: vec!["g".to_owned()],
+            no_rate_limits: true,
+            log: Some(LogFormat::Json),
+        };
+        let merged = serde_json::to_value(ServeSettings::default().or(&file)).unwrap();
+        assert_eq!(merged, serde_json::to_value(&file).unwrap());
+        let flags = ServeSettings { store: Some("redb:z".to_owned()), ..ServeSettings::default() };
+        assert_eq!(flags.or(&file).store.as_deref(), Some("redb:z"));
     }
 }

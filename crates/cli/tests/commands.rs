@@ -168,3 +168,28 @@ fn serve_says_what_is_wrong_in_one_line() {
         .fails(1, "cannot listen");
     assert_eq!(server.stop("INT").0, 0);
 }
+
+#[test]
+fn rejects_have_a_place_before_anything_is_sent() {
+    let place = Place::new();
+    place.write("token", "srs_secret");
+    place
+        .write("map", "collection = \"people\"\nexternal_id = \"id\"\n[fields]\nname = \"name\"\n");
+    place.write("people.csv", "id,name\nA,Ada\n");
+    // Nobody listens there: whatever is sent ends with 6.
+    let import = "import people.csv --map map --token-file token --server http://127.0.0.1:1";
+    place.run(import).fails(6, "");
+    place.run(&format!("{import} --rejects nowhere/rejects")).fails(1, "nothing was sent");
+    // What is there is never overwritten, least of all the rows themselves.
+    for taken in ["people.csv", "map", "token"] {
+        let before = std::fs::read(place.path(taken)).unwrap();
+        let ran = place.run(&format!("{import} --rejects {taken}"));
+        ran.fails(1, "exists and is not overwritten");
+        assert_eq!(std::fs::read(place.path(taken)).unwrap(), before);
+    }
+    std::fs::create_dir(place.path("people.csv.rejects.ndjson")).unwrap();
+    let ran = place.run(import).fails(1, "nothing was sent");
+    assert!(ran.err.contains("--rejects"), "{}", ran.err);
+    place.run(&format!("{import} --rejects rejects")).fails(6, "");
+    assert!(!place.path("rejects").exists(), "without rejects there is no file");
+}

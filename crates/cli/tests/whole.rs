@@ -159,6 +159,10 @@ fn from_init_to_a_verified_receipt() {
     assert!(rejects.contains("/fields/phone") && !rejects.contains("no phone"), "{rejects}");
     assert_eq!(mode(&place.path("people.csv.rejects.ndjson")), 0o600);
     this.by("manager", import).fails(7, "0 created, 3 there already, 3 rejected");
+    let elsewhere = format!("{import} --rejects elsewhere --keep-rows");
+    this.by("manager", &elsewhere).fails(7, "see `elsewhere`");
+    assert_eq!(mode(&place.path("elsewhere")), 0o600);
+    assert!(std::fs::read_to_string(place.path("elsewhere")).unwrap().contains("no phone"));
 
     place.write("orders.map", ORDERS_MAP);
     place.write(

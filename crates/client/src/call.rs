@@ -15,8 +15,9 @@ use crate::{Client, ClientError, Problem};
 const RETRIES_MAX: u32 = 5;
 /// The pause before the first retry; each further one takes twice as long.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// A longer `Retry-After` is the caller's to wait for.
-const RETRY_AFTER_SECONDS_MAX: u64 = 10;
+/// A longer `Retry-After` is the caller's to wait for. A user's session that imports 500 records at a
+/// time is told to wait for up to half a minute.
+const RETRY_AFTER_SECONDS_MAX: u64 = 60;
 /// Answers are not read beyond this, so that what answers cannot fill the memory.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of an idempotency key's randomness: 128 bits.

@@ -1,8 +1,8 @@
 //! Erasures: asked for, under way, done.
 
 use crate::{
-    CollectionId, CollectionName, CollectionNumber, ErasureId, Label, Principal, ReceiptId, RecordId, SubjectId,
-    TenantId, Timestamp,
+    CollectionId, CollectionName, CollectionNumber, ErasureId, Label, Principal, ReceiptId,
+    RecordId, SubjectId, TenantId, Timestamp,
 };
 
 /// What is to be erased, as it is asked for.

@@ -79,6 +79,11 @@ const ROOMS: &[Room] = &[
         ],
         because: "tests come through the doors, or as the adversary who has the disk and the keys",
     },
+    Room {
+        folder: "benches",
+        may_use: &["model", "crypto", "storage", "keyring", "vault", "api"],
+        because: "benchmarks assemble a server like the command line, and talk to it over a socket",
+    },
     Room { folder: "xtask", may_use: &[], because: "the workshop is built before the house" },
 ];
 

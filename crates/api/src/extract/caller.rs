@@ -13,6 +13,8 @@ use super::headers;
 use super::path::parameter;
 use crate::door::Notes;
 use crate::problem::Problem;
+use crate::rates::RateLimits;
+use crate::routes::Api;
 
 /// Most bytes of a token; ours are shorter.
 const TOKEN_LENGTH_MAX: usize = 256;
@@ -24,45 +26,69 @@ pub(crate) struct Caller {
     pub(crate) vault: Arc<Vault>,
     /// What authentication made.
     pub(crate) ctx: TenantCtx,
+    /// What counts its requests.
+    rates: Option<Arc<RateLimits>>,
 }
 
 /// A caller of the tenant that the path names, or of the provider where it names none.
 pub(crate) struct TenantCaller(pub(crate) Caller);
 
 impl Caller {
-    /// Turns the bearer token into a caller. The credential comes first: whoever has none learns
-    /// nothing else.
+    /// Turns the bearer token into a caller, and counts its request. The credential comes first:
+    /// whoever has none learns nothing else.
     ///
     /// # Errors
-    /// 401 for whatever is no credential in force; 400 for a purpose or reason that cannot be read, and
-    /// for acting for a user.
+    /// 401 for whatever is no credential in force; 429 for whoever asks too often; 400 for a purpose
+    /// or reason that cannot be read, and for acting for a user.
     pub(crate) async fn sign_in(
-        vault: &Arc<Vault>,
+        api: &Api,
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Self, Problem> {
-        let token = bearer_token(headers)?;
+        let (vault, rates) = (&api.vault, &api.rates);
+        let notes = extensions.get::<Arc<Notes>>();
+        let unknown = |problem: Problem| match (rates, notes) {
+            (Some(rates), Some(notes)) if problem.is_unauthenticated() => {
+                rates.stranger(notes.address).map_or_else(Problem::from, |()| problem)
+            }
+            _ => problem,
+        };
+        let token = bearer_token(headers).map_err(unknown)?;
         let (purpose, reason) = (headers::purpose(headers), headers::reason(headers));
         let (reason, reason_flaw) = match reason {
             Ok(reason) => (reason.map(Arc::new), Ok(())),
             Err(flaw) => (None, Err(flaw)),
         };
-        let notes = extensions.get::<Arc<Notes>>();
         let about = About {
             request: notes.map_or(RequestId::from_bytes([0; 16]), |notes| notes.id),
             address: notes.map(|notes| notes.address),
             purpose: purpose.as_ref().ok().cloned().flatten(),
             reason,
         };
-        let ctx = vault.sign_in(token, about).await?;
+        let signed_in = vault.sign_in(token, about).await;
+        let ctx = signed_in.map_err(|error| unknown(error.into()))?;
         if let Some(notes) = notes {
             // It is set once: a request has one caller.
             let _ = notes.principal.set(kind(&ctx));
         }
+        if let Some(rates) = rates {
+            rates.request(&ctx)?;
+        }
         purpose?;
         reason_flaw?;
         headers::no_user(headers)?;
-        Ok(Self { vault: vault.clone(), ctx })
+        Ok(Self { vault: vault.clone(), ctx, rates: rates.clone() })
+    }
+
+    /// Counts the items of a batch.
+    ///
+    /// # Errors
+    /// 429, if they are more than the caller may send now.
+    pub(crate) fn count_items(&self, items: usize) -> Result<(), Problem> {
+        if let Some(rates) = &self.rates {
+            rates.batch(&self.ctx, items)?;
+        }
+        Ok(())
     }
 
     /// Where a record of the caller's tenant can be found.

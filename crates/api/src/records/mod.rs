@@ -158,6 +158,7 @@ async fn import(
     sent: Sent<NewImport>,
 ) -> Result<impl IntoResponse, Problem> {
     let idempotency = sent.must_repeat()?;
+    caller.count_items(sent.value.count())?;
     let wanted = sent.value.of(collection, idempotency)?;
     let Answer { value, lines } = records::import(&caller.vault, &caller.ctx, wanted).await?;
     let answer = Answer { value: ImportOutcome::from(value), lines };

@@ -130,6 +130,11 @@ impl FromBody for NewImport {
 }
 
 impl NewImport {
+    /// How many items there are.
+    pub(crate) fn count(&self) -> usize {
+        self.items.len()
+    }
+
     /// As the vault takes it.
     ///
     /// # Errors

@@ -125,8 +125,8 @@ impl Erasures {
                 if dry_run {
                     return session.screen.one(&forecast);
                 }
-                for (what, count) in &forecast.value.would_erase {
-                    say(&format!("would erase: {what} {count}"));
+                for line in what_would_go(&forecast.value.would_erase) {
+                    say(&line);
                 }
                 for retained in &forecast.value.retained {
                     say(&format!("would stay: {} ({})", retained.record, retained.ground));
@@ -150,5 +150,27 @@ impl Erasures {
                 session.screen.one(&session.scoped().await?.erasure(erasure).await?)
             }
         }
+    }
+}
+
+/// What would be erased, in lines. The server does not count beyond a bound, and says so.
+fn what_would_go(counts: &serde_json::Map<String, serde_json::Value>) -> Vec<String> {
+    let more = if counts.get("or_more") == Some(&true.into()) { " or more" } else { "" };
+    let counts = counts.iter().filter(|(what, _)| *what != "or_more");
+    counts.map(|(what, count)| format!("would erase: {what} {count}{more}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_was_broken_off_says_so() {
+        let check = |more: bool| {
+            let counts = serde_json::json!({"or_more": more, "records": 2});
+            what_would_go(counts.as_object().unwrap())
+        };
+        assert_eq!(check(false), ["would erase: records 2"]);
+        assert_eq!(check(true), ["would erase: records 2 or more"]);
     }
 }

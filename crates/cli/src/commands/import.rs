@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -11,7 +11,7 @@ use strongroom_client::import::{Format, Mapping, Rejects, Rows, Summary, check, 
 use tokio::time::Instant;
 
 use crate::exit::{Exit, Failure};
-use crate::files;
+use crate::files::{self, SecretFile};
 use crate::screen::say;
 use crate::session::Session;
 
@@ -28,6 +28,9 @@ pub(crate) struct Import {
     /// How the file writes its rows [default: what its name tells]
     #[arg(long)]
     format: Option<FormatArgument>,
+    /// Write rejected rows down in this new file [default: FILE.rejects.ndjson, which is replaced]
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
     /// Keep rejected rows, with all they hold, in the file of rejects
     #[arg(long)]
     keep_rows: bool,
@@ -59,8 +62,7 @@ impl Import {
         let length = file.metadata().map_or(0, |facts| facts.len());
         let rows = Rows::new(format, file, &mapping)
             .map_err(|error| Failure::local(format!("`{}`: {error}", self.file.display())))?;
-        let mut rejects = Rejects::beside(&self.file, self.keep_rows)
-            .map_err(|error| Failure::local(format!("the file of rejects: {error}")))?;
+        let mut rejects = self.place_for_rejects()?;
         let mut progress = Progress::new(length);
         let outcome = if self.dry_run {
             check(&mapping, rows, &mut rejects, |summary| progress.show(summary)).await
@@ -78,6 +80,33 @@ impl Import {
         })?;
         report(&summary, &rejects, self.dry_run)
     }
+}
+
+impl Import {
+    /// Where rejects go, made sure of before anything is sent: a row that is neither taken nor
+    /// written down would be lost.
+    fn place_for_rejects(&self) -> Result<Rejects, Failure> {
+        let Some(path) = &self.rejects else {
+            let rejects = Rejects::beside(&self.file, self.keep_rows)
+                .map_err(|error| unfit(&format!("the file of rejects: {error}")))?;
+            return writable(rejects.path()).map(|()| rejects);
+        };
+        // What somebody names may be something else; it is never overwritten.
+        writable(path)?;
+        Rejects::at(path.clone(), self.keep_rows).map_err(|error| unfit(&error.to_string()))
+    }
+}
+
+/// Whether a new file can be made there: it is, and goes away again.
+fn writable(path: &Path) -> Result<(), Failure> {
+    SecretFile::create(path).map(drop).map_err(|failure| unfit(&failure.message))
+}
+
+fn unfit(why: &str) -> Failure {
+    Failure::local(format!(
+        "{why}\n  nothing was sent, because rejected rows could not be written down\n  next: name a new \
+         file elsewhere with `--rejects`"
+    ))
 }
 
 fn report(summary: &Summary, rejects: &Rejects, dry_run: bool) -> Result<(), Failure> {

@@ -6,8 +6,10 @@ pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod serve;
 
+mod dev;
+mod guests;
 mod logs;
-mod seal;
+pub(crate) mod seal;
 mod stop;
 mod unlocker;
 
@@ -25,7 +27,7 @@ use crate::exit::{Exit, Failure};
 /// The class of the only holder that an installation begins with.
 const FIRST_HOLDER_CLASS: u8 = 1;
 /// The holder's file within the store's folder, unless another place is named.
-const HOLDER_FILE: &str = "holder";
+pub(crate) const HOLDER_FILE: &str = "holder";
 
 /// A server uses all cores.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -78,9 +80,10 @@ async fn open_vault(
     Ok((vault, file, keyring))
 }
 
+/// The vault over a store and its holder, locked.
 async fn vault_over(
     store: Arc<dyn Store>,
-    holder: Arc<FileHolder>,
+    holder: Arc<dyn Holder>,
     machine: &Machine,
 ) -> Result<(Arc<Vault>, Keyring), Failure> {
     let holders: Vec<Arc<dyn Holder>> = vec![holder];
@@ -90,6 +93,11 @@ async fn vault_over(
     let vault =
         Vault::new(store, Arc::new(keyring.clone()), machine.clock.clone(), machine.rng.clone());
     Ok((Arc::new(vault), keyring))
+}
+
+/// A word of our own that is none would be our fault.
+fn words(error: strongroom_model::Malformed) -> Failure {
+    Failure::local(error.to_string())
 }
 
 fn key_failure(error: &strongroom_keyring::KeyError) -> Failure {

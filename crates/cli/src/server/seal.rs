@@ -79,7 +79,7 @@ impl NewSeal {
 }
 
 /// The key in a key file.
-pub(super) fn from_file(path: &Path) -> Result<Key, Failure> {
+pub(crate) fn from_file(path: &Path) -> Result<Key, Failure> {
     let text = files::secret(path)?;
     seal_key::parse_file(&text)
         .map_err(|error| Failure::local(format!("`{}`: {error}", path.display())))

@@ -1,62 +1,44 @@
 //! `strongroom serve`: the server, until it is told to stop.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::error::Error as _;
+use std::pin::pin;
 use std::sync::Arc;
 
 use clap::Args;
-use strongroom_api::{Config, Limits, Server};
+use strongroom_api::{Config, RunningServer, Server, StartError};
 use strongroom_vault::system;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
 use crate::exit::Failure;
 use crate::screen::say;
+use crate::server::dev::DevArguments;
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{Machine, holder_path, key_failure, logs, open_vault, parse_store, seal, stop};
 use crate::settings::{LogFormat, ServeSettings};
 
-/// Where the server listens unless something else is said.
-const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7800);
-
 /// Runs the server.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// The store: `redb:FOLDER`
-    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE")]
-    store: Option<String>,
-    /// The file that keeps the share of the root secret [default: `holder` in the store's folder]
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_HOLDER")]
-    holder: Option<PathBuf>,
-    /// Where to listen [default: 127.0.0.1:7800]
-    #[arg(long, value_name = "ADDRESS", env = "STRONGROOM_LISTEN")]
-    listen: Option<SocketAddr>,
-    /// Unlock at once with this seal key; without it the server starts locked
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_SEAL_KEY_FILE")]
-    seal_key_file: Option<PathBuf>,
-    /// Listen to other machines although the server speaks no TLS: a proxy in front of it does
-    #[arg(long)]
-    behind_proxy: bool,
-    /// How the log is written [default: text]
-    #[arg(long, value_name = "FORM", env = "STRONGROOM_LOG")]
-    log: Option<LogFormat>,
+    #[command(flatten)]
+    settings: ServeSettings,
+    #[command(flatten)]
+    dev: DevArguments,
 }
 
 impl Serve {
-    pub(crate) async fn run(self, settings: &ServeSettings) -> Result<(), Failure> {
-        let store = parse_store(self.store.or_else(|| settings.store.clone()))?;
-        let holder = holder_path(self.holder.or_else(|| settings.holder.clone()), &store)?;
-        let listen = self.listen.or(settings.listen).unwrap_or(DEFAULT_LISTEN);
-        if !listen.ip().is_loopback() && !self.behind_proxy && !settings.behind_proxy {
-            return Err(Failure::usage(format!(
-                "the server speaks no TLS, and `{listen}` is not a loopback address: whoever listens \
-                 on the way would read tokens and data. Listen on 127.0.0.1, or put a proxy with TLS \
-                 in front and say `--behind-proxy`"
-            )));
+    pub(crate) async fn run(self, file: &ServeSettings) -> Result<(), Failure> {
+        let settings = self.settings.or(file);
+        if self.dev.is_asked_for() {
+            return self.dev.run(&settings).await;
         }
-        let key_file = self.seal_key_file.or_else(|| settings.seal_key_file.clone());
-        let key = key_file.as_deref().map(seal::from_file).transpose()?;
-        logs::begin(self.log.or(settings.log).unwrap_or(LogFormat::Text), LevelFilter::INFO);
+        let store = parse_store(settings.store.clone())?;
+        let holder = holder_path(settings.holder.clone(), &store)?;
+        let listen = settings.where_to_listen()?;
+        let edge = settings.edge()?;
+        let scheme = if edge.tls.is_some() { "https" } else { "http" };
+        let key = settings.seal_key_file.as_deref().map(seal::from_file).transpose()?;
+        logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO);
 
         let machine = Machine::new();
         let (vault, holder, keyring) = open_vault(&store, &holder, &machine).await?;
@@ -66,23 +48,47 @@ impl Serve {
             tracing::info!(number = unlocked.number, "unlocked");
         }
         let unlocker = Arc::new(HolderUnlocker(holder.seal_method().clone()));
-        let config = Config { listen, limits: Limits::default() };
-        let server = Server::start(config, vault.clone(), unlocker, machine.rng.clone())
+        let config = Config { listen, limits: settings.limits() };
+        let server = Server::start_at(config, edge, vault.clone(), unlocker, machine.rng.clone())
             .await
-            .map_err(|error| Failure::local(format!("cannot listen on `{listen}`: {error}")))?;
+            .map_err(|error| start_failure(&error))?;
         let working = tokio::spawn({
             let vault = vault.clone();
             async move { vault.work().await }
         });
         let locked = if keyring.is_locked() { ", locked" } else { "" };
-        say(&format!("listening on http://{}{locked}", server.local_addr()));
+        say(&format!("listening on {scheme}://{}{locked}", server.local_addr()));
+        if let Some(admin) = server.admin_addr() {
+            say(&format!("health and metrics on http://{admin}"));
+        }
 
-        stop::asked_for().await?;
+        until_stopped(&server).await?;
         tracing::info!("stopping");
         server.stop().await;
         working.abort();
         keyring.lock();
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Waits for the signal to stop; SIGHUP reads the certificate anew meanwhile.
+async fn until_stopped(server: &RunningServer) -> Result<(), Failure> {
+    let mut hang_up = signal(SignalKind::hangup())
+        .map_err(|error| Failure::local(format!("cannot wait for signals: {error}")))?;
+    let mut stopping = pin!(stop::asked_for());
+    loop {
+        tokio::select! {
+            asked = stopping.as_mut() => return asked,
+            _ = hang_up.recv() => server.reload_certificate(),
+        }
+    }
+}
+
+/// Why the server does not start, with what the system or the TLS library says about it.
+fn start_failure(error: &StartError) -> Failure {
+    match error.source() {
+        Some(source) => Failure::local(format!("{error}: {source}")),
+        None => Failure::local(error.to_string()),
     }
 }

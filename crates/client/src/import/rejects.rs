@@ -37,7 +37,14 @@ impl Rejects {
     pub fn beside(imported: &Path, keep_rows: bool) -> io::Result<Self> {
         let mut name = imported.as_os_str().to_owned();
         name.push(".rejects.ndjson");
-        let path = PathBuf::from(name);
+        Self::at(PathBuf::from(name), keep_rows)
+    }
+
+    /// Rejects in a file of this name. What an earlier run left there is removed.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn at(path: PathBuf, keep_rows: bool) -> io::Result<Self> {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}

@@ -3,9 +3,10 @@
 use strongroom_crypto::Key;
 use strongroom_keyring::Unlocked;
 use strongroom_model::{Action, AuditObject, InstallId, TenantId};
+use strongroom_storage::Description;
 
 use crate::snapshot::{Snapshot, attempt};
-use crate::{Answer, Secret, TenantCtx, Vault, VaultError, tenants};
+use crate::{Answer, Secret, TenantCtx, Vault, VaultError, keyspace, tenants};
 
 /// How the server stands; anybody may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,20 @@ pub fn status(vault: &Vault) -> Status {
         install: vault.keyring.install(),
         number: (!locked).then(|| vault.keyring.number()),
     }
+}
+
+/// Reads a row that every store has, to see whether the store answers.
+///
+/// # Errors
+/// [`VaultError::Unavailable`] or [`VaultError::Damaged`] if it does not.
+pub async fn reach_store(vault: &Vault) -> Result<(), VaultError> {
+    vault.store.get_many(&[keyspace::format()]).await?;
+    Ok(())
+}
+
+/// What the store is and how much it has done since it was opened.
+pub fn store_work(vault: &Vault) -> Description {
+    vault.store.describe()
 }
 
 /// Makes the provider in a new installation, and invites its first operator. The vault must be

@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::screen::{data, say};
 use crate::server::seal::NewSeal;
 use crate::server::unlocker::HolderUnlocker;
-use crate::server::{Machine, init, logs, stop};
+use crate::server::{Machine, init, logs, stop, words};
 use crate::settings::LogFormat;
 
 /// Where the demonstration listens if that port is free.
@@ -78,10 +78,6 @@ impl Demo {
         working.abort();
         Ok(())
     }
-}
-
-fn words(error: strongroom_model::Malformed) -> Failure {
-    Failure::local(error.to_string())
 }
 
 /// Listens on the port that was named, else on the usual one or, if that is taken, on any.

@@ -3,16 +3,14 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use strongroom_client::{
-    Client, ImportItem, ImportStatus, NewOwner, NewTenant, NewUser, Place, Scoped, Secret,
-};
+use strongroom_client::{Client, ImportItem, NewOwner, NewTenant, NewUser, Place, Scoped, Secret};
 use strongroom_model::{ClassName, CollectionName, RecordId, TenantId};
 
 use crate::exit::Failure;
 use crate::files::SecretFile;
-use crate::server::Machine;
 use crate::server::demo::people::{COMPANIES, Company};
-use crate::server::demo::words;
+use crate::server::guests::{SignedIn, put_in, redeem};
+use crate::server::{Machine, words};
 
 /// What there is to try.
 pub(super) struct World {
@@ -90,8 +88,9 @@ async fn tenant(
     let customers: CollectionName = "customers".parse().map_err(words)?;
     let people = company.people();
     let count = people.len();
-    let made = put_in(&scoped, &customers, people, machine).await?;
-    put_in(&scoped, &"orders".parse().map_err(words)?, company.order_lines(), machine).await?;
+    let made = put_in(&scoped, &customers, &items(people)?, machine).await?;
+    put_in(&scoped, &"orders".parse().map_err(words)?, &items(company.order_lines())?, machine)
+        .await?;
     let customer = *made.first().ok_or_else(|| Failure::local("no customer was made"))?;
     let shown = strongroom_client::Shown::default();
     let record = scoped.record(&customers, customer, &shown).await?.value;
@@ -106,23 +105,6 @@ async fn tenant(
         subject: record.subject.ok_or_else(|| Failure::local("the customer has no subject"))?,
         people: count,
     })
-}
-
-/// A person who has signed in.
-struct SignedIn {
-    client: Client,
-    token: Secret,
-}
-
-async fn redeem(
-    client: &Client,
-    invitation: &Secret,
-    machine: &Machine,
-) -> Result<SignedIn, Failure> {
-    let token = client.redeem(invitation).await?.value.session.token;
-    let address = client.address().clone();
-    let client = Client::new(address, Some(token.expose()), machine.rng.clone())?;
-    Ok(SignedIn { client, token })
 }
 
 async fn invited(
@@ -143,32 +125,10 @@ async fn invited(
     Ok(redeem(client, &invitation.token, machine).await?.token)
 }
 
-async fn put_in(
-    scoped: &Scoped<'_>,
-    collection: &CollectionName,
-    records: Vec<(String, Map<String, Value>)>,
-    machine: &Machine,
-) -> Result<Vec<RecordId>, Failure> {
-    let items: Vec<ImportItem> = records
-        .into_iter()
-        .map(|(external_id, fields)| {
-            let external_id = external_id.parse().map_err(words)?;
-            Ok(ImportItem { external_id, source: None, collected_at: None, fields })
-        })
-        .collect::<Result<_, Failure>>()?;
-    let mut key = [0; 16];
-    machine.rng.fill(&mut key)?;
-    let key = data_encoding::BASE64URL_NOPAD.encode(&key);
-    let results = scoped.import_records(collection, &items, &key).await?.value;
-    results
-        .into_iter()
-        .map(|result| {
-            if let (ImportStatus::Created, Some(id)) = (result.status, result.id) {
-                return Ok(id);
-            }
-            let why =
-                result.errors.first().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail));
-            Err(Failure::local(format!("a record was not made: {}", why.unwrap_or_default())))
-        })
-        .collect()
+fn items(records: Vec<(String, Map<String, Value>)>) -> Result<Vec<ImportItem>, Failure> {
+    let item = |(external_id, fields): (String, Map<String, Value>)| {
+        let external_id = external_id.parse().map_err(words)?;
+        Ok(ImportItem { external_id, source: None, collected_at: None, fields })
+    };
+    records.into_iter().map(item).collect()
 }

@@ -1,0 +1,21 @@
+//! `cargo xtask bench`: builds the benchmarks and runs them.
+
+use std::ffi::OsString;
+
+use crate::command::{self, Failure};
+
+/// Builds with the profile of shipped binaries instead of the everyday one.
+const SHIPPED: &str = "--dist";
+
+/// Runs the benchmarks; all arguments but `--dist` are theirs.
+///
+/// # Errors
+/// If they cannot be built, or one of them fails.
+pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
+    let shipped = arguments.iter().any(|argument| argument == SHIPPED);
+    let profile = if shipped { "dist" } else { "release" };
+    let mut cargo =
+        command::cargo(["run", "--profile", profile, "-p", "strongroom-benches", "--", "run"]);
+    cargo.args(arguments.iter().filter(|argument| *argument != SHIPPED));
+    command::run(&mut cargo)
+}
