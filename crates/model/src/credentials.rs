@@ -32,6 +32,13 @@ pub struct ApiKey {
     pub secret_hash: [u8; 32],
 }
 
+impl ApiKey {
+    /// Whether it can be used at this moment.
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        !self.revoked && now < self.expires_at
+    }
+}
+
 /// A signed-in user.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Session {
@@ -54,4 +61,11 @@ pub struct Session {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub secret_hash: [u8; 32],
+}
+
+impl Session {
+    /// Whether it can be used at this moment.
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        !self.ended && now < self.expires_at
+    }
 }

@@ -90,27 +90,30 @@ impl Vault {
                 Err(error) => return Err(error.into()),
             };
         let mut snapshot = Snapshot::new(self);
-        let (credential, stored) = match token.kind {
+        let now = self.now();
+        let (credential, stored, in_force) = match token.kind {
             TokenKind::Session => {
                 let id = SessionId::from_bytes(token.id);
                 let session =
                     snapshot.load::<Session>(&keyspace::session(token.tenant, id)).await?;
-                (Credential::Session(id), session.map(|session| session.secret_hash))
+                let in_force = session.as_ref().is_some_and(|session| session.is_in_force(now));
+                (Credential::Session(id), session.map(|session| session.secret_hash), in_force)
             }
             TokenKind::ApiKey => {
                 let id = KeyId::from_bytes(token.id);
                 let api_key = snapshot.load::<ApiKey>(&keyspace::api_key(token.tenant, id)).await?;
-                (Credential::ApiKey(id), api_key.map(|api_key| api_key.secret_hash))
+                let in_force = api_key.as_ref().is_some_and(|key| key.is_in_force(now));
+                (Credential::ApiKey(id), api_key.map(|api_key| api_key.secret_hash), in_force)
             }
             TokenKind::Invitation => return Err(VaultError::Unauthenticated),
         };
         // Absent and wrong take the same comparison.
-        if !token.matches(&key, &stored.unwrap_or([0; 32])) || stored.is_none() {
+        if !token.matches(&key, &stored.unwrap_or([0; 32])) || stored.is_none() || !in_force {
             return Err(VaultError::Unauthenticated);
         }
-        let ctx = TenantCtx { tenant: token.tenant, credential, about };
-        Snapshot::new(self).who(&ctx).await?;
-        Ok(ctx)
+        // Whether the user may still sign in, and what they hold, every use case reads for itself, as
+        // facts that its line or its commit rests on.
+        Ok(TenantCtx { tenant: token.tenant, credential, about })
     }
 
     /// Who the caller is.
@@ -190,7 +193,7 @@ impl Snapshot<'_> {
                 let session = session.ok_or(VaultError::Unauthenticated)?;
                 let user = self.load::<User>(&keyspace::user(ctx.tenant, session.user)).await?;
                 let user = user.ok_or(VaultError::Unauthenticated)?;
-                if session.ended || session.expires_at <= now || user.state != UserState::Active {
+                if !session.is_in_force(now) || user.state != UserState::Active {
                     return Err(VaultError::Unauthenticated);
                 }
                 let principal = if ctx.is_provider() {
@@ -203,7 +206,7 @@ impl Snapshot<'_> {
             Credential::ApiKey(id) => {
                 let key = self.load::<ApiKey>(&keyspace::api_key(ctx.tenant, id)).await?;
                 let key = key.ok_or(VaultError::Unauthenticated)?;
-                if key.revoked || key.expires_at <= now {
+                if !key.is_in_force(now) {
                     return Err(VaultError::Unauthenticated);
                 }
                 // A key of the provider acts as the operator who made it: running the server is for

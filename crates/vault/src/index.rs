@@ -5,7 +5,8 @@
 //! new keys and its own is retired. `docs/formats/index-pages.md` has the layout and what remains
 //! of it after an erasure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use strongroom_crypto::{Key, entry, mac};
 use strongroom_keyring::{Half, Leaf, Service};
@@ -313,7 +314,9 @@ pub(crate) struct Additions {
 struct Grown {
     page: Page,
     key: Key,
-    tags: HashSet<[u8; 16]>,
+    hits: HashMap<[u8; 16], Hit>,
+    /// Whether entries have been added to it.
+    added: bool,
 }
 
 impl Additions {
@@ -321,10 +324,23 @@ impl Additions {
         Self { index, pages: BTreeMap::new() }
     }
 
-    /// Adds a value that must not be there yet. Returns whether it was free.
+    /// What has this value, among what is there and what has been added.
     ///
     /// # Errors
     /// [`VaultError::Conflict`] if the index has no page for it yet: see [`Snapshot::make_room`].
+    pub(crate) async fn look(
+        &mut self,
+        snapshot: &mut Snapshot<'_>,
+        value: &str,
+    ) -> Result<Option<Hit>, VaultError> {
+        let aim = snapshot.vault.aim(self.index, value).await?;
+        Ok(self.grown(snapshot, aim).await?.hits.get(&aim.tag).copied())
+    }
+
+    /// Adds a value that must not be there yet. Returns whether it was free.
+    ///
+    /// # Errors
+    /// As for [`Additions::look`].
     pub(crate) async fn add(
         &mut self,
         snapshot: &mut Snapshot<'_>,
@@ -333,31 +349,43 @@ impl Additions {
         hit: Hit,
     ) -> Result<bool, VaultError> {
         let vault = snapshot.vault;
-        let aim = vault.aim(self.index, value).await?;
-        let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
-        let at = page.key.clone();
-        if !self.pages.contains_key(&at) {
-            let tags = vault
-                .entries(self.index, &page)
-                .await?
-                .into_iter()
-                .map(|(_, entry)| entry.tag)
-                .collect();
-            let key = vault.page_key(self.index, page.row.slot).await?;
-            self.pages.insert(at.clone(), Grown { page, key, tags });
-        }
-        let grown = self.pages.get_mut(&at).ok_or(VaultError::Conflict)?;
-        if !grown.tags.insert(aim.tag) {
+        let index = self.index;
+        let aim = vault.aim(index, value).await?;
+        let grown = self.grown(snapshot, aim).await?;
+        if grown.hits.contains_key(&aim.tag) {
             return Ok(false);
         }
+        grown.hits.insert(aim.tag, hit);
+        grown.added = true;
         let entry = entry::Entry::new(aim.tag, hit.subject, hit.record, 1);
-        vault.put_entry(self.index, batch, &mut grown.page.row, &grown.key, &entry)?;
+        vault.put_entry(index, batch, &mut grown.page.row, &grown.key, &entry)?;
         Ok(true)
+    }
+
+    /// The page to which a value leads, opened once.
+    async fn grown(
+        &mut self,
+        snapshot: &mut Snapshot<'_>,
+        aim: Aim,
+    ) -> Result<&mut Grown, VaultError> {
+        let vault = snapshot.vault;
+        let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
+        match self.pages.entry(page.key.clone()) {
+            Slot::Occupied(found) => Ok(found.into_mut()),
+            Slot::Vacant(place) => {
+                let entries = vault.entries(self.index, &page).await?;
+                let hit =
+                    |entry: &entry::Entry| Hit { subject: entry.subject(), record: entry.record() };
+                let hits = entries.iter().map(|(_, entry)| (entry.tag, hit(entry))).collect();
+                let key = vault.page_key(self.index, page.row.slot).await?;
+                Ok(place.insert(Grown { page, key, hits, added: false }))
+            }
+        }
     }
 
     /// Writes the pages' rows anew: two additions to one page cannot both succeed.
     pub(crate) async fn finish(self, vault: &Vault, batch: &mut Batch) -> Result<(), VaultError> {
-        for (key, grown) in self.pages {
+        for (key, grown) in self.pages.into_iter().filter(|(_, grown)| grown.added) {
             let version = grown.page.version + 1;
             let value = vault.seal_row(&key, OwnerLeaf::NOBODY, version, &grown.page.row).await?;
             batch.put(key, version, value);

@@ -1,7 +1,7 @@
 //! Somebody brings in many records at once; each has its own outcome.
 
 use strongroom_access_policy::{AccessRequest, Facts, decide_list};
-use strongroom_model::{Action, AuditEvent, AuditObject, CollectionName, ExternalId, RecordId};
+use strongroom_model::{Action, AuditEvent, AuditObject, CollectionName, RecordId};
 
 use crate::idempotency::Before;
 use crate::index::Index;
@@ -117,7 +117,7 @@ async fn once(
             )));
             continue;
         };
-        if let Some(hit) = writer.snapshot.find(index, ExternalId::as_str(external_id)).await? {
+        if let Some(hit) = writer.look(external_id).await? {
             outcomes.push(Imported::Exists(hit.record));
             continue;
         }

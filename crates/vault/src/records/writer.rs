@@ -88,6 +88,14 @@ impl<'v> Writer<'v> {
         self.snapshot.vault
     }
 
+    /// The record that has this external id, among those that are there and those that are planned.
+    pub(crate) async fn look(
+        &mut self,
+        external_id: &ExternalId,
+    ) -> Result<Option<Hit>, VaultError> {
+        self.additions.look(&mut self.snapshot, external_id.as_str()).await
+    }
+
     /// Plans one record. An error leaves what was planned before as it is.
     pub(crate) async fn plan(
         &mut self,
