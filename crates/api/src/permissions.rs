@@ -152,4 +152,41 @@ mod tests {
             .collect();
         assert_eq!(listed, public);
     }
+
+    /// Where the table is kept for people, so that a change of it is seen in review.
+    const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/permissions.md");
+
+    /// The table as a page.
+    fn page() -> String {
+        let mut page = String::from(
+            "# The permission table\n\n\
+             Every route and what it demands. The decision itself is the vault's, from the caller's classes, the record and the time\n\
+             ([access-policy.md](access-policy.md)); the table says which decision it is. A route that is not in it lets nobody in. This page is made of the table in\n\
+             `crates/api/src/permissions.rs`, and a test fails when the two differ.\n\n\
+             | method | path | demands |\n|---|---|---|\n",
+        );
+        for (method, path, gate) in TABLE {
+            let demands = match gate {
+                Gate::Public(reason) => format!("nothing: {reason}"),
+                Gate::SignedIn => "a credential in force".to_owned(),
+                Gate::Operator => "an operator".to_owned(),
+                Gate::Needs(action) => format!("`{action}`"),
+            };
+            page.push_str(&format!("| {method} | `{path}` | {demands} |\n"));
+        }
+        page
+    }
+
+    #[test]
+    fn the_page_of_the_table_is_the_one_that_was_reviewed() {
+        if option_env!("STRONGROOM_RENEW").is_some() {
+            std::fs::write(KEPT, page()).unwrap();
+        }
+        let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
+        assert!(
+            kept == page(),
+            "the permission table has changed: look at the difference and keep it with\n\
+             STRONGROOM_RENEW=1 cargo test --release -p strongroom-api the_page_of_the_table"
+        );
+    }
 }
