@@ -172,7 +172,7 @@ mod tests {
                 Gate::Operator => "an operator".to_owned(),
                 Gate::Needs(action) => format!("`{action}`"),
             };
-            page.push_str(&format!("| {method} | `{path}` | {demands} |\n"));
+            page.extend(["| ", method, " | `", path, "` | ", demands.as_str(), " |\n"]);
         }
         page
     }
