@@ -107,7 +107,7 @@ async fn rejected_rows_are_kept_only_where_that_is_asked_for() {
     let outcome = check(Fake::start(answer), Format::Ndjson, file, true).await;
     let rejects = outcome.rejects.unwrap();
     // In which order a row's members stand is no promise.
-    let rows: Vec<serde_json::Value> =
+    let rows: Vec<Value> =
         rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kept = json!({"id": "1", "name": "failed", "n": 1.5});
     assert!(rows.iter().any(|row| row["row"] == kept), "{rejects}");
