@@ -1,20 +1,20 @@
 //! `strongroom serve`: the server, until it is told to stop.
 
 use std::error::Error as _;
-use std::pin::pin;
 use std::sync::Arc;
 
 use clap::Args;
 use strongroom_api::{Config, RunningServer, Server, StartError};
 use strongroom_vault::system;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tracing::level_filters::LevelFilter;
 
 use crate::exit::Failure;
 use crate::screen::say;
 use crate::server::dev::DevArguments;
+use crate::server::stop::{Stopping, hear};
 use crate::server::unlocker::HolderUnlocker;
-use crate::server::{Machine, holder_path, key_failure, logs, open_vault, parse_store, seal, stop};
+use crate::server::{Machine, holder_path, key_failure, logs, open_vault, parse_store, seal};
 use crate::settings::{LogFormat, ServeSettings};
 
 /// Runs the server.
@@ -40,6 +40,7 @@ impl Serve {
         let key = settings.seal_key_file.as_deref().map(seal::from_file).transpose()?;
         logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO);
 
+        let (stopping, hang_up) = (Stopping::listen()?, hear(SignalKind::hangup())?);
         let machine = Machine::new();
         let (vault, holder, keyring) = open_vault(&store, &holder, &machine).await?;
         if let Some(key) = key {
@@ -62,7 +63,7 @@ impl Serve {
             say(&format!("health and metrics on http://{admin}"));
         }
 
-        until_stopped(&server).await?;
+        until_stopped(&server, stopping, hang_up).await;
         tracing::info!("stopping");
         server.stop().await;
         working.abort();
@@ -73,13 +74,10 @@ impl Serve {
 }
 
 /// Waits for the signal to stop; SIGHUP reads the certificate anew meanwhile.
-async fn until_stopped(server: &RunningServer) -> Result<(), Failure> {
-    let mut hang_up = signal(SignalKind::hangup())
-        .map_err(|error| Failure::local(format!("cannot wait for signals: {error}")))?;
-    let mut stopping = pin!(stop::asked_for());
+async fn until_stopped(server: &RunningServer, mut stopping: Stopping, mut hang_up: Signal) {
     loop {
         tokio::select! {
-            asked = stopping.as_mut() => return asked,
+            () = stopping.asked_for() => return,
             _ = hang_up.recv() => server.reload_certificate(),
         }
     }

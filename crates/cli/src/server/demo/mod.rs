@@ -21,8 +21,9 @@ use tracing::level_filters::LevelFilter;
 use crate::exit::Failure;
 use crate::screen::{data, say};
 use crate::server::seal::NewSeal;
+use crate::server::stop::Stopping;
 use crate::server::unlocker::HolderUnlocker;
-use crate::server::{Machine, init, logs, stop, words};
+use crate::server::{Machine, init, logs, words};
 use crate::settings::LogFormat;
 
 /// Where the demonstration listens if that port is free.
@@ -42,6 +43,7 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         logs::begin(LogFormat::Text, LevelFilter::WARN);
+        let mut stopping = Stopping::listen()?;
         let machine = Machine::new();
         let folder = Folder::new(self.keep, &*machine.rng)?;
         let store = StoreUrl::Redb(folder.path.join("store"));
@@ -73,7 +75,7 @@ impl Demo {
         });
         say("serving until Ctrl-C");
 
-        stop::asked_for().await?;
+        stopping.asked_for().await;
         server.stop().await;
         working.abort();
         Ok(())

@@ -24,9 +24,10 @@ use self::seed::Seed;
 use crate::exit::Failure;
 use crate::screen::{data, say};
 use crate::server::seal::NewSeal;
+use crate::server::stop::Stopping;
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{
-    FIRST_HOLDER_CLASS, Machine, key_failure, logs, parse_store, stop, vault_over, words,
+    FIRST_HOLDER_CLASS, Machine, key_failure, logs, parse_store, vault_over, words,
 };
 use crate::settings::{LogFormat, ServeSettings};
 
@@ -53,6 +54,7 @@ impl DevArguments {
         let listen = allowed(settings)?;
         let seed = self.seed.as_deref().map(Seed::read).transpose()?.unwrap_or_default();
         logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO);
+        let mut stopping = Stopping::listen()?;
         let machine = Machine::new();
         let cannot = |error| Failure::local(format!("cannot listen on `{listen}`: {error}"));
         let outer = TcpListener::bind(listen).await.map_err(cannot)?;
@@ -74,7 +76,7 @@ impl DevArguments {
         data(&world::shown(address, &world.tenants))?;
         say(&format!("listening on http://{address}"));
 
-        stop::asked_for().await?;
+        stopping.asked_for().await;
         door.abort();
         server.stop().await;
         working.abort();
