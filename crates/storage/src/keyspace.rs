@@ -395,14 +395,8 @@ fn parse_kind(key: &RowKey, wanted: RowKind) -> Option<(TenantId, &[u8])> {
 }
 
 fn key(tenant: TenantId, kind: RowKind, parts: &[&[u8]]) -> RowKey {
-    let length = parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut bytes = Vec::with_capacity(17 + length);
-    bytes.extend_from_slice(tenant.as_bytes());
-    bytes.push(kind.number());
-    for part in parts {
-        bytes.extend_from_slice(part);
-    }
-    RowKey::new(bytes)
+    let place: [&[u8]; 2] = [tenant.as_bytes(), &[kind.number()]];
+    RowKey::of_parts(place.into_iter().chain(parts.iter().copied()))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod fatal;
 mod journal;
 mod line;
 mod memory;
+mod recent;
 mod redb_store;
 mod row;
 mod store;
@@ -27,6 +28,7 @@ pub use batch::{
 pub use error::{OpenError, StoreError};
 pub use line::{Line, LinePlace, LinePlaced, LinePosition, LineRange};
 pub use memory::MemoryStore;
+pub use recent::Recent;
 pub use redb_store::RedbStore;
 pub use row::{KeyRange, Row, RowKey};
 pub use store::{Committed, Description, KEYS_MAX, PAGE_MAX, Store};

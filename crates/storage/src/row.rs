@@ -1,32 +1,89 @@
 //! Rows: a key that is compared bytewise, a version that only grows, and sealed bytes.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use strongroom_model::TenantId;
 
 use crate::keyspace::RowKind;
 
+/// Longest key that is kept in place, without memory of its own; those of [`crate::keyspace`] are.
+const IN_PLACE_MAX: usize = 54;
+
 /// A row's key, compared bytewise; made by the functions of [`crate::keyspace`]. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowKey(Bytes);
+#[derive(Clone)]
+pub struct RowKey(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    InPlace { length: u8, bytes: [u8; IN_PLACE_MAX] },
+    Apart(Bytes),
+}
 
 impl RowKey {
     /// The key with these bytes.
-    pub fn new(bytes: impl Into<Bytes>) -> Self {
-        Self(bytes.into())
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        Self::of_parts([bytes.as_ref()])
+    }
+
+    /// The key whose bytes are these parts, one after the other.
+    pub(crate) fn of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8], IntoIter: Clone>) -> Self {
+        let parts = parts.into_iter();
+        let mut bytes = [0; IN_PLACE_MAX];
+        let mut length = 0;
+        for part in parts.clone() {
+            match bytes.get_mut(length..length + part.len()) {
+                Some(room) => room.copy_from_slice(part),
+                None => return Self(Kept::Apart(parts.flatten().copied().collect())),
+            }
+            length += part.len();
+        }
+        Self(Kept::InPlace { length: u8::try_from(length).unwrap_or(0), bytes })
     }
 
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Kept::InPlace { length, bytes } => {
+                bytes.get(..usize::from(*length)).unwrap_or_default()
+            }
+            Kept::Apart(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for RowKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for RowKey {}
+
+impl PartialOrd for RowKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RowKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for RowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
 /// Keys hold random ids and numbers only, so they may be seen.
 impl fmt::Debug for RowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -150,6 +207,18 @@ mod tests {
         assert!(KeyRange::after(&RowKey::new(vec![9]), &[5]).is_empty());
         assert!(KeyRange::before(&RowKey::new(vec![4]), &[5]).is_empty());
         assert_eq!(KeyRange::before(&RowKey::new(vec![9]), &[5]).end(), Some(&[6][..]));
+    }
+
+    #[test]
+    fn a_key_is_its_bytes_whether_it_is_kept_in_place_or_apart() {
+        for length in [0, 1, 50, IN_PLACE_MAX, IN_PLACE_MAX + 1, 256] {
+            let bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
+            let key = RowKey::new(&bytes);
+            assert_eq!(key.as_bytes(), bytes);
+            let (first, rest) = bytes.split_at(length / 3);
+            assert_eq!(RowKey::of_parts([first, rest]), key);
+            assert!(RowKey::new([&bytes[..], &[0]].concat()) > key);
+        }
     }
 
     #[test]

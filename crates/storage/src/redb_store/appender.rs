@@ -71,33 +71,40 @@ impl Appender {
     }
 
     fn append(&mut self, group: Vec<Job>) {
-        let (group, snapshot) = self.ordering.admit(
+        let admitted = self.ordering.admit(
             group,
             |job| &job.facts,
             |job| job.answer,
             || self.engine.snapshot(),
         );
         let mut frame = Frame::default();
-        for job in group {
-            let sealed = snapshot
-                .versions(job.facts.iter().map(Expect::key))
-                .and_then(|versions| hold(&job.facts, &versions))
-                .and_then(|()| self.seal(&job.lines));
-            match sealed {
-                Ok(sealed) => {
-                    let bytes = framed_bytes(&sealed);
-                    if frame.bytes + bytes > frame_bytes_max() {
-                        self.write(std::mem::take(&mut frame));
-                    }
-                    frame.bytes += bytes;
-                    frame.lines.extend(sealed.lines);
-                    frame.waiting.push((sealed.places, job.answer));
-                }
-                Err(error) => drop(job.answer.send(Err(error))),
+        for job in admitted.proven {
+            self.add(&mut frame, job, Ok(()));
+        }
+        if let Some(snapshot) = admitted.snapshot {
+            for job in admitted.doubtful {
+                let versions = snapshot.versions(job.facts.iter().map(Expect::key));
+                let held = versions.and_then(|versions| hold(&job.facts, &versions));
+                self.add(&mut frame, job, held);
             }
         }
-        drop(snapshot);
         self.write(frame);
+    }
+
+    /// Seals the lines of an append whose facts hold into a frame, after writing it if it is full.
+    fn add(&mut self, frame: &mut Frame, job: Job, held: Result<(), StoreError>) {
+        match held.and_then(|()| self.seal(&job.lines)) {
+            Ok(sealed) => {
+                let bytes = framed_bytes(&sealed);
+                if frame.bytes + bytes > frame_bytes_max() {
+                    self.write(std::mem::take(frame));
+                }
+                frame.bytes += bytes;
+                frame.lines.extend(sealed.lines);
+                frame.waiting.push((sealed.places, job.answer));
+            }
+            Err(error) => drop(job.answer.send(Err(error))),
+        }
     }
 
     fn seal(&mut self, lines: &[Box<dyn Line>]) -> Result<Sealed, StoreError> {

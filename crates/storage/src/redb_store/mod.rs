@@ -54,6 +54,7 @@ struct Groups {
 /// A store in a folder. Dropping it waits for what was already sent.
 pub struct RedbStore {
     engine: Arc<Engine>,
+    ordering: Arc<Ordering>,
     journal: Arc<journal::Shared>,
     groups: Arc<Groups>,
     room: Arc<Semaphore>,
@@ -97,7 +98,7 @@ impl RedbStore {
         );
         let appender = Appender::new(
             Arc::clone(&engine),
-            ordering,
+            Arc::clone(&ordering),
             Arc::clone(&groups),
             journal,
             append_node,
@@ -105,6 +106,7 @@ impl RedbStore {
         );
         Ok(Self {
             engine,
+            ordering,
             journal: shared,
             groups,
             room: Arc::new(Semaphore::new(usize::try_from(QUEUE_KIB_MAX).unwrap_or(1))),
@@ -148,7 +150,14 @@ impl Drop for RedbStore {
 impl Store for RedbStore {
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         refuse_if(keys.len() > KEYS_MAX, "too many keys at once")?;
-        self.engine.get_many(keys)
+        match self.ordering.recall(keys) {
+            Ok(rows) => Ok(rows),
+            Err(moment) => {
+                let rows = self.engine.get_many(keys)?;
+                self.ordering.remember(&moment, keys, &rows);
+                Ok(rows)
+            }
+        }
     }
 
     async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
