@@ -7,12 +7,13 @@ use strongroom_crypto::prf::{Cover, SEED_BYTES};
 use strongroom_crypto::{Context, Key, MessagePurpose, hash, stream};
 use strongroom_model::{InstallId, Plaintext, TenantId};
 use strongroom_storage::keyspace::{self, RowKind};
-use strongroom_storage::{Batch, Row, RowKey};
+use strongroom_storage::{Batch, KeyRange, Row, RowKey};
 
 use crate::keyring::Keyring;
+use crate::node::{Node, Places};
 use crate::rows::{ClearRow, TreeHead};
 use crate::secrets::Secrets;
-use crate::tree::{Half, Leaf, TreeName, leaf_node, place_of};
+use crate::tree::{FAN_OUT, Half, Leaf, Position, TreeName, leaf_node, place_of};
 use crate::walk::ATTEMPTS;
 use crate::{KeyError, Result};
 
@@ -41,7 +42,7 @@ impl Keyring {
             None => None,
         };
         let cover = self.cover(&secrets, Leaf { tenant, half, slot }).await?;
-        cover.key(number, collection.as_ref()).map_err(|_| KeyError::Gone)
+        cover.key(number, collection.as_deref()).map_err(|_| KeyError::Gone)
     }
 
     /// Whether a number under the seed of a slot was punctured: creations skip it.
@@ -60,27 +61,61 @@ impl Keyring {
         Ok(cover.is_punctured(number))
     }
 
-    /// What is left of the seed of a slot.
+    /// What is left of the seed of a slot. That nothing of it is punctured is known from its node.
     async fn cover(&self, secrets: &Secrets, leaf: Leaf) -> Result<Arc<Cover>> {
-        if let Some(cover) = secrets.seed(leaf, self.core.clock.elapsed()) {
-            return Ok(cover);
-        }
         let position = leaf_node(TreeName::half(leaf.tenant, leaf.half), leaf.slot);
+        let place = place_of(leaf.slot);
         for _ in 0..ATTEMPTS {
             let generation = secrets.generation();
             let (node, version) = self.node_of(secrets, leaf).await?;
+            let punctured = self.punctured(leaf.half, position, &node, version).await?;
+            if punctured.is_some_and(|places| !places.contains(place)) {
+                return Ok(Arc::new(Cover::from_seed(node.key(place)?)));
+            }
+            if let Some(cover) = secrets.seed(leaf, self.core.clock.elapsed()) {
+                return Ok(cover);
+            }
             let Some(rows) = self.seed_rows(leaf, version).await? else {
                 // The node in memory is older than the store's.
                 secrets.drop_node(position);
                 continue;
             };
-            let key = node.key(place_of(leaf.slot))?;
-            let cover = Arc::new(open_cover(self.core.install, leaf, key, &rows)?);
+            let cover = Arc::new(open_cover(self.core.install, leaf, node.key(place)?, &rows)?);
             let now = self.core.clock.elapsed();
             secrets.keep_seed(leaf, &cover, version, generation, now);
             return Ok(cover);
         }
         Err(KeyError::Conflict)
+    }
+
+    /// Which of a node's children are punctured seeds, if the node still has this version after they
+    /// were looked for: it gets a new one whenever one of them changes.
+    async fn punctured(
+        &self,
+        half: Half,
+        position: Position,
+        node: &Node,
+        version: u64,
+    ) -> Result<Option<Places>> {
+        if let Some(places) = node.punctured.get() {
+            return Ok(Some(*places));
+        }
+        let first = Leaf { tenant: position.name.tenant, half, slot: position.first_slot() };
+        let end = chunk_key(Leaf { slot: first.slot.saturating_add(FAN_OUT), ..first }, 0);
+        let mut places = Places::default();
+        let mut range = KeyRange::between(&chunk_key(first, 0), &end);
+        while let Some((key, _)) = self.core.store.scan(&range, 1).await?.pop() {
+            let slot = keyspace::parse_punctured_seed(&key);
+            let slot = slot.ok_or(KeyError::Damaged("a punctured seed's key is not one"))?;
+            places = places.with(place_of(slot));
+            let next = Leaf { slot: slot.saturating_add(1), ..first };
+            range = KeyRange::between(&chunk_key(next, 0), &end);
+        }
+        let [row] = self.rows([position.row_key()]).await?;
+        if row.is_none_or(|row| row.version != version) {
+            return Ok(None);
+        }
+        Ok(Some(*node.punctured.get_or_init(|| places)))
     }
 
     /// The rows of a punctured seed, none of them if it is whole, if the leaf's node still has this

@@ -29,7 +29,7 @@ impl Keyring {
     /// [`KeyError::Unknown`] if there is no such tenant or the slot was never taken.
     pub async fn leaf(&self, leaf: Leaf) -> Result<Arc<Key>> {
         let secrets = self.secrets()?;
-        self.leaf_key(&secrets, leaf).await.map(Arc::new)
+        self.leaf_key(&secrets, leaf).await
     }
 
     /// One of the keys that every tenant has from the beginning.
@@ -45,9 +45,9 @@ impl Keyring {
         self.leaf(Leaf { tenant, half, slot: service.slot() }).await
     }
 
-    pub(crate) async fn leaf_key(&self, secrets: &Secrets, leaf: Leaf) -> Result<Key> {
+    pub(crate) async fn leaf_key(&self, secrets: &Secrets, leaf: Leaf) -> Result<Arc<Key>> {
         let (node, _) = self.node_of(secrets, leaf).await?;
-        node.key(place_of(leaf.slot))
+        node.shared_key(place_of(leaf.slot))
     }
 
     /// The node that holds the key of a leaf.

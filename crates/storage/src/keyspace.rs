@@ -382,6 +382,14 @@ pub fn parse_retired(key: &RowKey) -> Option<(TenantId, Tree, u64)> {
     Some((tenant, Tree::from_number(*tree)?, u64::from_be_bytes(slot.try_into().ok()?)))
 }
 
+/// The slot of a punctured seed's key.
+pub fn parse_punctured_seed(key: &RowKey) -> Option<u64> {
+    let (_, parts) = parse_kind(key, RowKind::PuncturedSeed)?;
+    let (_tree, parts) = parts.split_first()?;
+    let (slot, _chunk) = parts.split_first_chunk::<8>()?;
+    Some(u64::from_be_bytes(*slot))
+}
+
 /// The id of a key whose only part is one: users, sessions, API keys, invitations, classes,
 /// erasures, receipts, subjects.
 pub fn parse_id(key: &RowKey) -> Option<(TenantId, RowKind, [u8; 16])> {
@@ -494,6 +502,7 @@ mod tests {
             Some((TENANT, RowKind::Record, [5; 16], 18))
         );
         assert_eq!(parse_retired(&retired(TENANT, Tree::Data, 6)), Some((TENANT, Tree::Data, 6)));
+        assert_eq!(parse_punctured_seed(&punctured_seed(TENANT, Tree::Data, 6, 1)), Some(6));
         assert_eq!(
             parse_id(&subject_head(TENANT, subject)),
             Some((TENANT, RowKind::SubjectHead, [3; 16]))
