@@ -164,6 +164,30 @@ async fn what_a_slow_reader_opens_after_a_shred_does_not_come_back_into_memory()
 }
 
 #[tokio::test]
+async fn a_number_that_dies_while_a_reader_looks_for_punctures_has_no_key_for_it() {
+    let store = Arc::new(StallingStore::new(Arc::new(MemoryStore::new())));
+    let world = World::of(store.clone(), world::memory_holders(&[1]));
+    drop(world.create().await);
+    let keyring = world.reopen().await;
+    keyring.create_tenant(tenant(1)).await.unwrap();
+    let slots = keyring.take_slots(tenant(1), Half::Data, 2).await.unwrap();
+    let key = |slot, number| {
+        let keyring = keyring.clone();
+        async move { keyring.subject_key(tenant(1), Half::Data, slot, number, None).await.map(drop) }
+    };
+    // The reader has found no punctured seed in the node, and goes on after there is one.
+    store.stall_scan();
+    let slow = tokio::spawn(key(slots[0], 16));
+    store.reached.notified().await;
+    let target = ShredTarget::Numbers { half: Half::Data, slot: slots[0], numbers: vec![16] };
+    let _ = erase(&keyring, world.store.as_ref(), &[stone(tenant(1), target)]).await;
+    store.release.notify_one();
+    assert_eq!(slow.await.unwrap(), Err(KeyError::Gone));
+    assert_eq!(key(slots[0], 16).await, Err(KeyError::Gone));
+    assert_eq!((key(slots[0], 17).await, key(slots[1], 16).await), (Ok(()), Ok(())));
+}
+
+#[tokio::test]
 async fn a_shred_goes_on_when_its_caller_stops_waiting() {
     let world = World::in_memory(&[1]);
     let keyring = world.create().await;

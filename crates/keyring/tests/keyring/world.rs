@@ -471,19 +471,33 @@ pub(crate) struct StallingStore {
     inner: Arc<dyn Store>,
     /// Reads until the one whose answer is held back; negative if none is.
     countdown: AtomicI64,
+    /// The same for scans.
+    scans: AtomicI64,
     pub(crate) reached: Notify,
     pub(crate) release: Notify,
 }
 
 impl StallingStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        let countdown = AtomicI64::new(-1);
-        Self { inner, countdown, reached: Notify::new(), release: Notify::new() }
+        let (countdown, scans) = (AtomicI64::new(-1), AtomicI64::new(-1));
+        Self { inner, countdown, scans, reached: Notify::new(), release: Notify::new() }
     }
 
     /// Holds back the answer to a read: the next one for 0.
     pub(crate) fn stall_after(&self, reads: i64) {
         self.countdown.store(reads, Ordering::SeqCst);
+    }
+
+    /// Holds back the answer to the next scan.
+    pub(crate) fn stall_scan(&self) {
+        self.scans.store(0, Ordering::SeqCst);
+    }
+
+    async fn hold_back(&self, countdown: &AtomicI64) {
+        if countdown.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.reached.notify_one();
+            self.release.notified().await;
+        }
     }
 }
 
@@ -491,15 +505,14 @@ impl StallingStore {
 impl Store for StallingStore {
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         let rows = self.inner.get_many(keys).await;
-        if self.countdown.fetch_sub(1, Ordering::SeqCst) == 0 {
-            self.reached.notify_one();
-            self.release.notified().await;
-        }
+        self.hold_back(&self.countdown).await;
         rows
     }
 
     async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        self.inner.scan(range, limit).await
+        let rows = self.inner.scan(range, limit).await;
+        self.hold_back(&self.scans).await;
+        rows
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
