@@ -62,7 +62,7 @@ pub(super) fn length(lines: &[Bytes]) -> u32 {
 }
 
 /// The frame of these lines at this place.
-pub(super) fn encode(segment: u32, offset: u32, lines: &[Bytes]) -> Bytes {
+pub(super) fn encode(segment: u32, offset: u32, lines: &[Bytes]) -> BytesMut {
     let mut payload = BytesMut::new();
     for line in lines {
         payload.put_u32(u32::try_from(line.len()).unwrap_or(u32::MAX));
@@ -75,7 +75,7 @@ pub(super) fn encode(segment: u32, offset: u32, lines: &[Bytes]) -> Bytes {
     frame.put_u32(count);
     frame.put_u32(checksum(segment, offset, count, &payload));
     frame.put_slice(&payload);
-    frame.freeze()
+    frame
 }
 
 /// Where in `bytes` a magic stands at or after `from`.

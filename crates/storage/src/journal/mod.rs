@@ -23,6 +23,9 @@ use segment::HEADER_BYTES;
 
 /// A segment takes no further frame that would make it longer than this.
 const SEGMENT_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// Zeros that are written behind a frame when the room behind the last ones is used up: a sync that
+/// does not change the file's length takes half as long.
+pub(crate) const RESERVE_BYTES: u32 = 512 * 1024;
 
 /// How far the journal is durable; what lies behind it is not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +61,8 @@ pub(crate) struct Journal {
     shared: Arc<Shared>,
     file: File,
     end: Durable,
+    /// How long the file is: zeros follow the last frame up to here.
+    reserved: u32,
     segment_bytes_max: u32,
     #[cfg(test)]
     pub(crate) fault: Option<io::ErrorKind>,
@@ -83,6 +88,7 @@ impl Journal {
             shared: Arc::new(shared),
             file,
             end,
+            reserved: end.length,
             segment_bytes_max: SEGMENT_BYTES_MAX,
             #[cfg(test)]
             fault: None,
@@ -101,7 +107,10 @@ impl Journal {
         {
             self.next_segment()?;
         }
-        let framed = frame::encode(self.end.segment, self.end.length, lines);
+        let mut framed = frame::encode(self.end.segment, self.end.length, lines);
+        let end = self.end.length.saturating_add(length);
+        let reserved = if end > self.reserved { end.saturating_add(RESERVE_BYTES) } else { end };
+        framed.resize(framed.len() + usize::try_from(reserved - end).unwrap_or(0), 0);
         if let Err(error) = self.write(&framed) {
             return self.take_back(&error);
         }
@@ -109,7 +118,8 @@ impl Journal {
             fatal::end("syncing the journal", &error);
         }
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
-        self.end.length += length;
+        self.end.length = end;
+        self.reserved = self.reserved.max(reserved);
         self.shared.set_durable(self.end);
         Ok(())
     }
@@ -125,27 +135,48 @@ impl Journal {
     }
 
     /// A full disk is survived: the half-written frame is cut off. Any other failure is not.
-    fn take_back(&self, error: &io::Error) -> Result<(), JournalFull> {
+    fn take_back(&mut self, error: &io::Error) -> Result<(), JournalFull> {
         if !is_full(error) {
             fatal::end("writing the journal", error);
         }
-        if let Err(error) = self.file.set_len(self.end.length.into()) {
+        if let Err(error) = self.cut() {
             fatal::end("cutting the journal", &error);
         }
+        self.reserved = self.end.length;
         Err(JournalFull)
     }
 
     fn next_segment(&mut self) -> Result<(), JournalFull> {
+        // A segment that is not the last ends with its last frame.
+        if let Err(error) = self.cut().and_then(|()| self.file.sync_all()) {
+            fatal::end("cutting the journal", &error);
+        }
+        self.reserved = self.end.length;
         let number = self.end.segment + 1;
         match segment::create(&self.shared.folder, number) {
             Ok(file) => {
                 self.file = file;
+                self.reserved = HEADER_BYTES;
                 self.end = Durable { segment: number, length: HEADER_BYTES };
                 self.shared.set_durable(self.end);
                 Ok(())
             }
             Err(error) if is_full(&error) => Err(JournalFull),
             Err(error) => fatal::end("beginning a segment of the journal", &error),
+        }
+    }
+
+    /// Takes away the zeros behind the last frame.
+    fn cut(&self) -> io::Result<()> {
+        self.file.set_len(self.end.length.into())
+    }
+}
+
+impl Drop for Journal {
+    /// Gives the room behind the end back. Opening does so too, after a crash.
+    fn drop(&mut self) {
+        if let Err(error) = self.cut() {
+            tracing::warn!(%error, "the room behind the journal's end was not given back");
         }
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::Durable;
 use super::frame::{FRAME_HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, find_magic};
+use super::{Durable, RESERVE_BYTES};
 use crate::OpenError;
 
 /// What a segment begins with: `magic 8 | version u32 | segment u32 | crc32 u32 | zeros 4`.
@@ -108,7 +108,8 @@ fn last_number(folder: &Path) -> Result<u32, OpenError> {
 }
 
 /// How much of the last segment is whole. One write was under way at most when the process ended,
-/// so what follows the last whole frame is shorter than a frame and no valid frame comes later.
+/// so what follows the last whole frame is shorter than a frame with the zeros behind it, and no
+/// valid frame comes later.
 fn valid_length(bytes: &Bytes, number: u32) -> Result<u32, String> {
     if !check_header(bytes, number) {
         return Err("the segment's header is not what was written".to_owned());
@@ -127,7 +128,7 @@ fn valid_length(bytes: &Bytes, number: u32) -> Result<u32, String> {
         from = found + 1;
     }
     let torn = u32::try_from(bytes.len() - start.min(bytes.len())).unwrap_or(u32::MAX);
-    if torn > PAYLOAD_BYTES_MAX + FRAME_HEADER_BYTES {
+    if torn > PAYLOAD_BYTES_MAX + FRAME_HEADER_BYTES + RESERVE_BYTES {
         return Err(format!("the bytes from {at} are not what was written"));
     }
     Ok(at)

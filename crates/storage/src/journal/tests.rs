@@ -122,9 +122,53 @@ fn anything_written_behind_the_last_frame_is_cut_off() {
         assert_eq!(lines(&journal), Ok(groups(5)));
         assert_eq!(fs::read(first_segment(folder.path())).unwrap(), whole);
     }
-    let too_much = vec![0; usize::try_from(PAYLOAD_BYTES_MAX).unwrap() + 100];
+    let too_much = vec![0; usize::try_from(PAYLOAD_BYTES_MAX + RESERVE_BYTES).unwrap() + 100];
     fs::write(first_segment(folder.path()), [whole, too_much].concat()).unwrap();
     assert!(matches!(Journal::open(folder.path()), Err(OpenError::Damaged { .. })));
+}
+
+/// What a crash leaves: zeros behind the last frame, and perhaps half of another one between.
+#[test]
+fn the_room_behind_the_last_frame_is_no_damage_and_half_a_frame_in_it_is_cut_off() {
+    let folder = fresh();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    append(&mut journal, 0..3);
+    let end = usize::try_from(journal.end.length).unwrap();
+    let crashed = fs::read(first_segment(folder.path())).unwrap();
+    assert!(crashed.len() > end, "there is no room behind the last frame");
+    assert!(crashed[end..].iter().all(|byte| *byte == 0));
+    let longer = crashed.len();
+    append(&mut journal, 3..4);
+    let next = usize::try_from(journal.end.length).unwrap();
+    let whole = fs::read(first_segment(folder.path())).unwrap();
+    assert_eq!(whole.len(), longer, "a frame that has room made the file longer");
+    drop(journal);
+    for torn in end..next {
+        let mut crashed = crashed.clone();
+        crashed[end..torn].copy_from_slice(&whole[end..torn]);
+        fs::write(first_segment(folder.path()), &crashed).unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        // The last bytes of the frame may be zeros themselves.
+        let kept = if crashed[..next] == whole[..next] { 4 } else { 3 };
+        assert_eq!(lines(&journal), Ok(groups(kept)), "torn at {torn}");
+        append(&mut journal, kept..kept + 2);
+        assert_eq!(lines(&journal), Ok(groups(kept + 2)));
+    }
+}
+
+#[test]
+fn a_segment_that_is_not_the_last_ends_with_its_last_frame() {
+    let folder = fresh();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    journal.segment_bytes_max = 200;
+    append(&mut journal, 0..10);
+    let last = journal.end.segment;
+    assert!(last > 2);
+    for number in 1..last {
+        let length = fs::metadata(segment::path(folder.path(), number)).unwrap().len();
+        assert!(length <= 200, "segment {number} has {length} bytes");
+    }
+    assert_eq!(lines(&journal), Ok(groups(10)));
 }
 
 #[test]
