@@ -12,7 +12,6 @@
 )]
 
 mod bodies;
-//mod campaign;
 mod crowds;
 mod heads;
 mod http2;

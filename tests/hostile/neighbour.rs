@@ -28,20 +28,21 @@ const WARMING: u32 = 100;
 pub(crate) struct Service {
     /// How long each request took, from when it was due, ascending.
     sorted: Vec<Duration>,
-    /// How many KiB the server's memory grew by at the most.
-    pub(crate) grown_kib: u64,
+    /// How many KiB the server had before, and at the most.
+    pub(crate) before_kib: u64,
+    pub(crate) peak_kib: u64,
 }
 
 impl Service {
+    /// How many KiB the server's memory grew by at the most.
+    pub(crate) const fn grown_kib(&self) -> u64 {
+        self.peak_kib.saturating_sub(self.before_kib)
+    }
+
     /// What this share of the requests took at most.
     pub(crate) fn quantile(&self, permille: usize) -> Duration {
         let last = self.sorted.len().saturating_sub(1);
         self.sorted[(last * permille).div_ceil(1000)]
-    }
-
-    /// How many requests were answered.
-    pub(crate) fn requests(&self) -> usize {
-        self.sorted.len()
     }
 }
 
@@ -57,7 +58,7 @@ pub(crate) async fn beside<T>(
         neighbour.ask(victim).await;
     }
     let before = victim.resident_kib();
-    let mut service = Service { sorted: Vec::new(), grown_kib: 0 };
+    let mut service = Service { sorted: Vec::new(), before_kib: before, peak_kib: before };
     let mut pace = interval(EVERY);
     // A request that is late counts from when it was due.
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -77,8 +78,7 @@ pub(crate) async fn beside<T>(
             }
         };
         service.sorted.push(took);
-        let grown = victim.resident_kib().saturating_sub(before);
-        service.grown_kib = service.grown_kib.max(grown);
+        service.peak_kib = service.peak_kib.max(victim.resident_kib());
         if service.sorted.len() >= requests_min
             && let Some(outcome) = outcome.take()
         {
