@@ -225,10 +225,10 @@ impl Measured {
     /// Adds a round.
     pub(crate) fn add(&mut self, quiet: &Service, attacked: &Service) {
         let milliseconds = |service: &Service| service.quantile(990).as_secs_f64() * 1e3;
-        let (quiet, attacked_ms) = (milliseconds(quiet), milliseconds(attacked));
-        self.quiet_ms.push(quiet);
-        self.attacked_ms.push(attacked_ms);
-        self.ratios.push(attacked_ms / quiet);
+        let (without, under) = (milliseconds(quiet), milliseconds(attacked));
+        self.quiet_ms.push(without);
+        self.attacked_ms.push(under);
+        self.ratios.push(under / without);
         let before_kib = *self.before_kib.get_or_insert(quiet.before_kib);
         self.grown_kib = self.grown_kib.max(attacked.peak_kib.saturating_sub(before_kib));
     }
