@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,28 +34,17 @@ pub(crate) struct Attack {
     pub(crate) begin: fn(&Arc<Victim>) -> Running,
 }
 
-/// An attack that goes on: a process, or a thread with a runtime of its own.
-pub(crate) enum Running {
-    /// `slowhttptest`.
-    Process(Child),
-    /// Ours.
-    Thread(oneshot::Sender<()>, JoinHandle<()>),
+/// An attack that goes on, in a thread of its own.
+pub(crate) struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Running {
     /// Ends it.
     pub(crate) fn end(self) {
-        match self {
-            Self::Process(mut child) => {
-                assert!(child.try_wait().unwrap().is_none(), "slowhttptest has given up");
-                child.kill().unwrap();
-                child.wait().unwrap();
-            }
-            Self::Thread(stop, thread) => {
-                stop.send(()).expect("the attack goes on");
-                thread.join().unwrap();
-            }
-        }
+        self.stop.send(()).expect("the attack goes on");
+        self.thread.join().unwrap();
     }
 }
 
@@ -114,10 +103,23 @@ pub(crate) const ATTACKS: [Attack; 10] = [
 /// Starts the Debian package's program of that name.
 fn slowhttptest(victim: &Victim, path: &str, more: &[&str]) -> Running {
     let mut command = Command::new("slowhttptest");
+    // It ends when all of its connections are closed, and is started again.
     command.args(["-c", &SOCKETS.to_string(), "-r", "200", "-l", "3600", "-p", "3"]);
     command.args(["-u", &format!("http://{}{path}", victim.address)]).args(more);
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Running::Process(quiet.spawn().expect("slowhttptest is installed"))
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("slowhttptest is installed");
+    let (stop, mut stopped) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        while stopped.try_recv().is_err() {
+            std::thread::sleep(PAUSE);
+            if child.try_wait().unwrap().is_some() {
+                child = command.spawn().unwrap();
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+    Running { stop, thread }
 }
 
 type Step = Pin<Box<dyn Future<Output = ()>>>;
@@ -142,7 +144,7 @@ fn many(victim: &Arc<Victim>, attackers: u32, step: fn(Arc<Victim>, u32) -> Step
         }
         runtime.block_on(attacking.run_until(async { stopped.await.unwrap() }));
     });
-    Running::Thread(stop, thread)
+    Running { stop, thread }
 }
 
 async fn trickle(victim: Arc<Victim>, n: u32) {

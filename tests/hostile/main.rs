@@ -30,3 +30,12 @@ use std::time::Duration;
 const WORST: Duration = Duration::from_secs(8);
 /// The most that an attack may let the server's memory grow.
 const GROWTH_KIB_MAX: u64 = 64 * 1024;
+
+/// What is always so while somebody attacks: others are served, and memory is bounded.
+#[track_caller]
+fn others_are_served(service: &neighbour::Service) {
+    let worst = service.quantile(1000);
+    assert!(worst < WORST, "others have waited for {worst:?}");
+    let grown = service.peak_kib.saturating_sub(service.before_kib);
+    assert!(grown < GROWTH_KIB_MAX, "the server's memory has grown by {grown} KiB");
+}

@@ -34,11 +34,6 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// How many KiB the server's memory grew by at the most.
-    pub(crate) const fn grown_kib(&self) -> u64 {
-        self.peak_kib.saturating_sub(self.before_kib)
-    }
-
     /// What this share of the requests took at most.
     pub(crate) fn quantile(&self, permille: usize) -> Duration {
         let last = self.sorted.len().saturating_sub(1);
