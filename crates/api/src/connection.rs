@@ -8,18 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::Version;
+use axum::http::{HeaderValue, Version, header};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
 use crate::door::Door;
+use crate::edge;
 
 /// How many HTTP/2 streams a client may reset before we have worked on them; beyond that it is
 /// attacking (CVE-2023-44487).
@@ -33,6 +34,13 @@ const PING_TIME: Duration = Duration::from_secs(10);
 /// deadline it may be closed.
 const LOOKS: u32 = 8;
 
+/// What tells a client that its connection ends.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// Connections run short when less than this part of them is left.
+const SHORT: usize = 4;
+/// As long as they do, whoever does nothing has this part of the time.
+const HURRY: u32 = 5;
+
 /// How far a stop of the server has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -44,12 +52,31 @@ pub(crate) enum Stop {
     Cut,
 }
 
+/// How many connections there may still be.
+pub(crate) struct Room {
+    left: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Room {
+    /// Of so many, as many are left as the semaphore has permits.
+    pub(crate) const fn new(left: Arc<Semaphore>, most: usize) -> Self {
+        Self { left, most }
+    }
+
+    /// How long somebody may do nothing who usually may for so long.
+    pub(crate) fn patience(&self, usually: Duration) -> Duration {
+        if self.left.available_permits() < self.most / SHORT { usually / HURRY } else { usually }
+    }
+}
+
 /// Serves one connection until it ends, is idle for too long, or the server stops.
 pub(crate) async fn serve<S>(
     stream: S,
     peer: SocketAddr,
     door: Arc<Door>,
     limits: Arc<Limits>,
+    room: Arc<Room>,
     mut stopping: watch::Receiver<Stop>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -61,7 +88,11 @@ pub(crate) async fn serve<S>(
             let (door, activity, busy) = (door.clone(), activity.clone(), activity.begin());
             async move {
                 activity.speaks(request.version());
-                let answer = door.answer(request, peer).await;
+                let last = edge::is_the_last(&request);
+                let mut answer = door.answer(request, peer).await;
+                if last {
+                    answer.headers_mut().insert(header::CONNECTION, CLOSE);
+                }
                 Ok::<_, Infallible>(answer.map(|body| Delivery { body, _busy: busy }))
             }
         })
@@ -78,8 +109,8 @@ pub(crate) async fn serve<S>(
                 }
                 return;
             }
-            () = tokio::time::sleep_until(activity.next_look(&limits)) => {
-                if activity.deadline(&limits) <= Instant::now() {
+            () = tokio::time::sleep_until(activity.next_look(&limits, &room)) => {
+                if activity.deadline(&limits, &room) <= Instant::now() {
                     tracing::debug!("a connection was closed for doing nothing");
                     return;
                 }
@@ -169,19 +200,19 @@ impl Activity {
     }
 
     /// When the connection has to go, if nothing happens on it until then.
-    fn deadline(&self, limits: &Limits) -> Instant {
+    fn deadline(&self, limits: &Limits, room: &Room) -> Instant {
         let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (events.used, events.under_way, events.reading) {
-            (false, ..) => events.last + limits.header_time,
-            (true, 0, Some(since)) => since + limits.header_time,
-            (true, 0, None) => events.last + limits.idle_time,
+            (false, ..) => events.last + room.patience(limits.header_time),
+            (true, 0, Some(since)) => since + room.patience(limits.header_time),
+            (true, 0, None) => events.last + room.patience(limits.idle_time),
             (true, ..) => events.last + limits.request_time,
         }
     }
 
     /// When to look at the deadline, which can come nearer meanwhile.
-    fn next_look(&self, limits: &Limits) -> Instant {
-        self.deadline(limits).min(Instant::now() + limits.header_time / LOOKS)
+    fn next_look(&self, limits: &Limits, room: &Room) -> Instant {
+        self.deadline(limits, room).min(Instant::now() + limits.header_time / LOOKS)
     }
 }
 

@@ -120,10 +120,12 @@ impl Door {
             principal: OnceLock::new(),
         });
         let active = self.manner.metrics.as_ref().map(Metrics::active_request);
-        let answer = if edge::is_for(&self.manner.hosts, request.uri(), request.headers()) {
-            self.work(request, notes.clone()).await
-        } else {
+        let answer = if !edge::is_for(&self.manner.hosts, request.uri(), request.headers()) {
             Problem::unknown_host().into()
+        } else if let Some(problem) = edge::ambiguity(&request) {
+            problem.into()
+        } else {
+            self.work(request, notes.clone()).await
         };
         drop(active);
         let (answer, problem) = settle(answer, id);

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
 
+use crate::problem::Problem;
 use crate::tls::TlsFiles;
 
 /// Where proxies say for whom they ask.
@@ -110,11 +111,56 @@ pub(crate) fn is_for(hosts: &[HostName], uri: &Uri, headers: &HeaderMap) -> bool
     others.iter().all(|other| other == first) && hosts.contains(first)
 }
 
+/// Whether an address is in one of these networks.
+pub(crate) fn is_among(networks: &[Network], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+/// What two readers of a request could read in two ways: for which host it is (RFC 9112, 3.2; RFC
+/// 9113, 8.3.1), and where its body ends (RFC 9112, 6.1).
+pub(crate) fn ambiguity<B>(request: &Request<B>) -> Option<Problem> {
+    let headers = request.headers();
+    let mut named = headers.get_all(header::HOST).iter();
+    let host = named.next();
+    if named.next().is_some() {
+        return Some(Problem::invalid_header("Host", "it stands once"));
+    }
+    let authority = request.uri().authority();
+    match (host, authority) {
+        (None, None) if request.version() == Version::HTTP_11 => {
+            return Some(Problem::invalid_header("Host", "it is missing"));
+        }
+        (Some(host), Some(authority)) if !is_host_of(host, authority) => {
+            return Some(Problem::invalid_header("Host", "it is not the host of the target"));
+        }
+        (None | Some(_), None | Some(_)) => {}
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let coding = codings.next()?;
+    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() {
+        return None;
+    }
+    Some(Problem::invalid_header("Transfer-Encoding", "it is `chunked`, and stands once"))
+}
+
+/// Whether nothing more is read from a connection after this request: what follows it there may
+/// belong to a body that somebody else ends in another place.
+pub(crate) fn is_the_last<B>(request: &Request<B>) -> bool {
+    request.version() < Version::HTTP_2
+        && (request.headers().contains_key(header::TRANSFER_ENCODING)
+            || ambiguity(request).is_some())
+}
+
+fn is_host_of(value: &HeaderValue, authority: &Authority) -> bool {
+    let named = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
+    named.is_some_and(|named| HostName::of(named.host()) == HostName::of(authority.host()))
+}
+
 /// From where a request comes: the address of the connection, or, as far as those are proxies that
 /// are trusted, the one that they name. The last that names itself untrusted is believed, and
 /// nothing before it: whoever asks may have written that.
 pub(crate) fn caller_address(peer: IpAddr, proxies: &[Network], headers: &HeaderMap) -> IpAddr {
-    let trusted = |address: IpAddr| proxies.iter().any(|network| network.contains(address));
+    let trusted = |address: IpAddr| is_among(proxies, address);
     let mut address = peer.to_canonical();
     let lines = headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok());
     let lines: Vec<_> = lines.collect();
@@ -140,8 +186,6 @@ fn forwarded_address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn address(peer: &str, proxies: &[&str], lines: &[&'static str]) -> String {
@@ -176,6 +220,51 @@ mod tests {
             assert_eq!(address(peer, &proxies, lines), expected, "{peer} {lines:?}");
         }
         assert_eq!(address("127.0.0.1", &[], &["203.0.113.9"]), "127.0.0.1");
+    }
+
+    #[test]
+    fn a_request_names_one_host_and_ends_in_one_way() {
+        for (version, uri, lines, expected) in [
+            (Version::HTTP_11, "/", &[("host", "a")][..], None),
+            (Version::HTTP_11, "/", &[], Some("Host")),
+            (Version::HTTP_10, "/", &[], None),
+            (Version::HTTP_11, "/", &[("host", "a"), ("host", "a")], Some("Host")),
+            (Version::HTTP_10, "/", &[("host", "a"), ("host", "b")], Some("Host")),
+            (Version::HTTP_11, "http://a/", &[("host", "A:80")], None),
+            (Version::HTTP_11, "http://a/", &[("host", "b")], Some("Host")),
+            (Version::HTTP_2, "http://a/", &[], None),
+            (Version::HTTP_2, "http://a/", &[("host", "a")], None),
+            (Version::HTTP_2, "http://a/", &[("host", "b")], Some("Host")),
+            (Version::HTTP_11, "/", &[("host", "a"), ("transfer-encoding", "Chunked")], None),
+            (
+                Version::HTTP_11,
+                "/",
+                &[("host", "a"), ("transfer-encoding", "gzip, chunked")],
+                Some("Transfer-Encoding"),
+            ),
+            (
+                Version::HTTP_11,
+                "/",
+                &[
+                    ("host", "a"),
+                    ("transfer-encoding", "chunked"),
+                    ("transfer-encoding", "chunked"),
+                ],
+                Some("Transfer-Encoding"),
+            ),
+        ] {
+            let mut request = Request::builder().version(version).uri(uri);
+            for (name, value) in lines {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(()).unwrap();
+            let found = ambiguity(&request).map(|problem| format!("{problem:?}"));
+            let shown = format!("{version:?} {uri} {lines:?}: {found:?}");
+            match expected {
+                None => assert!(found.is_none(), "{shown}"),
+                Some(name) => assert!(found.is_some_and(|text| text.contains(name)), "{shown}"),
+            }
+        }
     }
 
     #[test]

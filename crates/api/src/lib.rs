@@ -6,6 +6,7 @@
 //! does *not* know who may do what (the vault decides), the vault's keys, rows, or configuration. It adds
 //! nothing to an answer and keeps nothing of it.
 
+mod addresses;
 mod admin;
 mod api_keys;
 mod audit;

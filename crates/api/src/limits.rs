@@ -31,6 +31,9 @@ pub(crate) const CURSOR_LENGTH_MAX: usize = 1024;
 pub struct Limits {
     /// Most connections at a time; further ones wait in the system's queue.
     pub connections_max: usize,
+    /// Most connections of one address (IPv6: of a network of 64 bits) at a time; further ones are
+    /// closed at once. Proxies that are trusted may have any number.
+    pub connections_per_address_max: usize,
     /// Most requests that are worked on at a time, over all connections; further ones wait.
     pub requests_max: usize,
     /// Most streams of one HTTP/2 connection at a time.
@@ -45,7 +48,8 @@ pub struct Limits {
     /// How long a client may take from connecting to the end of its first request's headers, and
     /// (HTTP/1) from the first byte to the end of each further request's.
     pub header_time: Duration,
-    /// How long a connection may stay open without a request.
+    /// How long a connection may stay open without a request. While fewer than a quarter of the
+    /// connections are left, this, the time for headers and that for handshakes are a fifth.
     pub idle_time: Duration,
     /// How long a connection may stay open with requests on it, none of which begins or ends.
     pub request_time: Duration,
@@ -83,6 +87,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            connections_per_address_max: 256,
             requests_max: 1024,
             streams_max: 128,
             header_bytes_max: 32 * 1024,

@@ -42,6 +42,7 @@ pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<String, Series>>,
     connections: AtomicU64,
     active_requests: AtomicU64,
+    connections_refused: AtomicU64,
     handshakes_failed: AtomicU64,
     certificates_loaded: AtomicU64,
     certificates_refused: AtomicU64,
@@ -115,6 +116,11 @@ impl Metrics {
         }
     }
 
+    /// A connection was closed because its address has as many as it may have.
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A TLS handshake did not come to its end.
     pub(crate) fn handshake_failed(&self) {
         self.handshakes_failed.fetch_add(1, Ordering::Relaxed);
@@ -142,6 +148,12 @@ impl Metrics {
             "gauge",
             "Open connections of the API.",
             read(&self.connections),
+        );
+        page.one(
+            "strongroom_connections_refused_total",
+            "counter",
+            "Connections that were closed because their address has enough others.",
+            read(&self.connections_refused),
         );
         page.one(
             "strongroom_locked",

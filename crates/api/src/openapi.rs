@@ -9,8 +9,9 @@ use strongroom_vault::policy::Gate;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
-use crate::extract::{PURPOSE, REASON};
+use crate::extract::{IF_MATCH, PURPOSE, REASON};
 use crate::gates::{Gates, Rules};
+use crate::limits::REASON_BYTES_MAX;
 use crate::permissions::{gate, gate_word};
 use crate::problem::{FlawDocument, MEDIA_TYPE, ProblemDocument};
 
@@ -35,6 +36,12 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("class", "The permission class's name.", "^[a-z][a-z0-9_]{0,62}$"),
     ("collection", "The collection's name.", "^[a-z][a-z0-9_]{0,62}$"),
 ];
+
+/// Percent-encoded UTF-8 without control characters (RFC 3986, 2.1; RFC 3629, 4); some sequences that
+/// are none of UTF-8 are let through, and refused by the server.
+const REASON_PATTERN: &str = "^([!-$&-~]|%[2-6][0-9A-Fa-f]|%7[0-9A-Ea-e]|%[Cc]2%[ABab][0-9A-Fa-f]\
+|%([Cc][3-9A-Fa-f]|[Dd][0-9A-Fa-f])%[89ABab][0-9A-Fa-f]\
+|%[Ee][1-9A-Ca-cEFef](%[89ABab][0-9A-Fa-f]){2}|%[Ff][1-3](%[89ABab][0-9A-Fa-f]){3})+$";
 
 /// Methods as the document writes them.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -123,9 +130,52 @@ fn finish_operation(path: &str, method: &str, operation: &mut Map<String, Value>
                 }
             }
         }
-        let problem = json!({ "$ref": "#/components/responses/Problem" });
-        responses.insert("default".to_owned(), problem);
     }
+    let refusals = refusals(method, demanded, operation);
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        for status in refusals {
+            let problem = json!({ "$ref": "#/components/responses/Problem" });
+            responses.entry(status).or_insert(problem);
+        }
+    }
+}
+
+/// With which statuses an operation is refused, or fails.
+fn refusals(method: &str, demanded: Option<Gate>, operation: &Map<String, Value>) -> Vec<String> {
+    // Headers and queries that cannot be read, another host, too many requests, headers too many
+    // or too long, our faults, a locked server.
+    let mut refusals = vec![400, 421, 429, 431, 500, 503];
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let has = |place: &str, name: &str| {
+        parameters.into_iter().flatten().any(|parameter| {
+            parameter["in"] == place && (name.is_empty() || parameter["name"] == name)
+        })
+    };
+    match demanded {
+        Some(Gate::Public(_)) if method == "get" => {}
+        // The secret in the body is looked at.
+        Some(Gate::Public(_)) => refusals.extend([401, 403]),
+        Some(Gate::SignedIn | Gate::Operator | Gate::Needs(_)) | None => {
+            refusals.extend([401, 403, 404]);
+        }
+    }
+    if has("path", "subject") || has("path", "record") || has("path", "collection") {
+        refusals.push(410);
+    }
+    if operation.contains_key("requestBody") {
+        refusals.extend([408, 413, 415, 422]);
+    }
+    if has("query", "") {
+        refusals.push(422);
+    }
+    if method != "get" {
+        refusals.push(409);
+    }
+    if has("header", IF_MATCH) {
+        refusals.extend([412, 428]);
+    }
+    refusals.sort_unstable();
+    refusals.iter().map(u16::to_string).collect()
 }
 
 /// What the schemas of versioned things are called.
@@ -214,7 +264,8 @@ fn parameters() -> Value {
         "Reason": {
             "name": REASON, "in": "header", "required": false,
             "description": "Why, as percent-encoded UTF-8 of at most 512 bytes.",
-            "schema": { "type": "string" }, "example": "Ticket%204711",
+            "schema": { "type": "string", "pattern": REASON_PATTERN, "maxLength": 3 * REASON_BYTES_MAX },
+            "example": "Ticket%204711",
         },
     })
 }

@@ -187,6 +187,15 @@ impl Problem {
         )
     }
 
+    /// The body is packed.
+    pub(crate) fn packed() -> Self {
+        let detail = "the body must come as it is, without `Content-Encoding`";
+        let mut problem = Self::new(MEDIA, "unsupported_media_type", detail);
+        let identity = HeaderValue::from_static("identity");
+        problem.0.headers.push((header::ACCEPT_ENCODING, identity));
+        problem
+    }
+
     /// The body is above its bound, in bytes.
     pub(crate) fn body_too_large(most: usize) -> Self {
         Self::new(TOO_LARGE, "body_too_large", format!("the body has more than {most} bytes"))

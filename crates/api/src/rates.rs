@@ -253,7 +253,8 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Counter<K, C> {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What stands for an address where addresses are counted: of IPv6, the network of 64 bits.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => {

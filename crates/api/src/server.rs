@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::server::TlsStream;
 
 use crate::Limits;
+use crate::addresses::{Addresses, Place};
 use crate::admin::{self, Inspected};
-use crate::connection::{self, Stop};
+use crate::connection::{self, Room, Stop};
 use crate::door::{Door, Manner};
 use crate::edge::Edge;
 use crate::metrics::Metrics;
@@ -169,11 +170,14 @@ impl Plan {
         let requests = Arc::new(Semaphore::new(limits.requests_max));
         let (stop, stopping) = watch::channel(Stop::No);
         let metrics = manner.metrics.clone();
+        let trusted = manner.trusted_proxies.clone();
         let accept = Accept {
             listener,
             door: Arc::new(Door::new(router, rng, requests.clone(), limits.clone(), manner)),
             tls: certificate.map(|certificate| certificate.tls),
             metrics,
+            addresses: Addresses::new(limits.connections_per_address_max, trusted),
+            room: Arc::new(Room::new(connections.clone(), limits.connections_max)),
             connections: connections.clone(),
             limits: limits.clone(),
             stopping,
@@ -274,6 +278,8 @@ struct Accept {
     door: Arc<Door>,
     tls: Option<Arc<Tls>>,
     metrics: Option<Arc<Metrics>>,
+    addresses: Arc<Addresses>,
+    room: Arc<Room>,
     connections: Arc<Semaphore>,
     limits: Arc<Limits>,
     stopping: watch::Receiver<Stop>,
@@ -288,7 +294,15 @@ impl Accept {
                 next = next(&self.listener, &self.connections) => next,
             };
             match next {
-                Ok((stream, peer, permit)) => self.begin(stream, peer, permit),
+                Ok((stream, peer, permit)) => match self.addresses.admit(peer.ip()) {
+                    Some(place) => self.begin(stream, peer, (permit, place)),
+                    // It is closed; whoever has so many others can do without an answer.
+                    None => {
+                        if let Some(metrics) = &self.metrics {
+                            metrics.connection_refused();
+                        }
+                    }
+                },
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections");
@@ -299,18 +313,21 @@ impl Accept {
     }
 
     /// Serves a connection in a task of its own.
-    fn begin(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, held: (OwnedSemaphorePermit, Place)) {
         let (door, limits, stopping) =
             (self.door.clone(), self.limits.clone(), self.stopping.clone());
-        let (tls, metrics) = (self.tls.clone(), self.metrics.clone());
+        let (tls, metrics, room) = (self.tls.clone(), self.metrics.clone(), self.room.clone());
         tokio::spawn(async move {
             let open = metrics.as_ref().map(Metrics::connection);
             // Without it answers are slower, and nothing else.
             let _ = stream.set_nodelay(true);
+            let time = room.patience(limits.handshake_time);
             match tls {
-                None => connection::serve(stream, peer, door, limits, stopping).await,
-                Some(tls) => match shake_hands(&tls, stream, &limits, stopping.clone()).await {
-                    Some(stream) => connection::serve(stream, peer, door, limits, stopping).await,
+                None => connection::serve(stream, peer, door, limits, room, stopping).await,
+                Some(tls) => match shake_hands(&tls, stream, time, stopping.clone()).await {
+                    Some(stream) => {
+                        connection::serve(stream, peer, door, limits, room, stopping).await;
+                    }
                     None => {
                         if let Some(metrics) = &metrics {
                             metrics.handshake_failed();
@@ -319,7 +336,7 @@ impl Accept {
                 },
             }
             drop(open);
-            drop(permit);
+            drop(held);
         });
     }
 }
@@ -328,12 +345,12 @@ impl Accept {
 async fn shake_hands(
     tls: &Tls,
     stream: TcpStream,
-    limits: &Limits,
+    time: Duration,
     mut stopping: watch::Receiver<Stop>,
 ) -> Option<TlsStream<TcpStream>> {
     let shaken = tokio::select! {
         _ = stopping.wait_for(|stop| *stop != Stop::No) => return None,
-        shaken = tokio::time::timeout(limits.handshake_time, tls.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(time, tls.accept(stream)) => shaken,
     };
     match shaken {
         Ok(Ok(stream)) => Some(stream),

@@ -371,14 +371,23 @@ pub struct TimeWindow {
     pub zone: String,
     /// Days of the week, 1 Monday to 7 Sunday.
     #[n(1)]
+    #[schema(value_type = Vec<Weekday>)]
     pub weekdays: Vec<u8>,
     /// From this minute of the day, 0 to 1439.
     #[n(2)]
+    #[schema(maximum = 1439)]
     pub from_minute: u16,
     /// Until before this minute of the day, 1 to 1440; after `from_minute`.
     #[n(3)]
+    #[schema(minimum = 1, maximum = 1440)]
     pub until_minute: u16,
 }
+
+/// As the OpenAPI document shows a day of the week.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = u8, minimum = 1, maximum = 7)]
+#[expect(dead_code, reason = "only its shape is used")]
+struct Weekday(u8);
 
 /// A network in CIDR form, such as `192.0.2.0/24` or `2001:db8::/32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

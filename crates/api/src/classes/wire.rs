@@ -25,6 +25,7 @@ pub(crate) struct NewClass {
     template: Option<ClassName>,
     /// What it allows, where it is not made of a template.
     #[serde(default, deserialize_with = "terms")]
+    #[schema(nullable = false)]
     terms: Option<ClassTerms>,
 }
 

@@ -53,12 +53,22 @@ impl<T: FromBody, S: Sync> FromRequest<S> for Sent<T> {
         if !is_json(&parts.headers) {
             return Err(Problem::not_json());
         }
+        if is_packed(&parts.headers) {
+            return Err(Problem::packed());
+        }
         let key = idempotency_key(&parts.headers)?;
         let bytes = body::read(&parts.headers, stream, T::BYTES_MAX).await?;
         let route = format!("{} {}", parts.method, super::query::original_uri(&parts).path());
         let repeat = key.map(|key| Idempotency::new(key, &route, &bytes));
         Ok(Self { value: json::parse(&bytes)?, repeat })
     }
+}
+
+/// Whether the body is declared as packed. Nothing is unpacked here: a small body could become a
+/// large one.
+fn is_packed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether the body is declared as JSON: `application/json`, `application/merge-patch+json` or

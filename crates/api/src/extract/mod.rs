@@ -9,7 +9,7 @@ mod query;
 pub(crate) use body::{Body, FromBody, Sent};
 pub(crate) use caller::{Caller, TenantCaller};
 pub(crate) use headers::{
-    IfMatch, IfMatchHeader, MustRepeatHeader, PURPOSE, REASON, RepeatHeader, etag,
+    IF_MATCH, IfMatch, IfMatchHeader, MustRepeatHeader, PURPOSE, REASON, RepeatHeader, etag,
 };
 pub(crate) use path::{
     ApiKeyPath, ClassPath, CollectionPath, ErasurePath, ReceiptPath, RecordPath, SubjectPath,

@@ -59,10 +59,18 @@ pub(crate) struct PageQuery {
 pub(crate) struct ProjectionQuery {
     /// The names of the fields that are wanted, with commas between them; absent: all that the
     /// caller may see. What is not asked for is not decrypted.
-    #[param(nullable = false, example = "name,phone")]
+    #[param(
+        nullable = false,
+        example = "name,phone",
+        pattern = "^[a-z][a-z0-9_]{0,62}(,[a-z][a-z0-9_]{0,62})*$"
+    )]
     fields: Option<String>,
     /// The names of revealable fields that are to come in the clear, which is recorded as such.
-    #[param(nullable = false, example = "phone")]
+    #[param(
+        nullable = false,
+        example = "phone",
+        pattern = "^[a-z][a-z0-9_]{0,62}(,[a-z][a-z0-9_]{0,62})*$"
+    )]
     reveal: Option<String>,
 }
 

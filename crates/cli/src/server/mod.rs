@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod serve;
 
+mod descriptors;
 mod dev;
 mod guests;
 mod logs;

@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::exit::Failure;
 use crate::screen::say;
+use crate::server::descriptors::fitted;
 use crate::server::dev::DevArguments;
 use crate::server::stop::{Stopping, hear};
 use crate::server::unlocker::HolderUnlocker;
@@ -49,7 +50,7 @@ impl Serve {
             tracing::info!(number = unlocked.number, "unlocked");
         }
         let unlocker = Arc::new(HolderUnlocker(holder.seal_method().clone()));
-        let config = Config { listen, limits: settings.limits() };
+        let config = Config { listen, limits: fitted(settings.limits()) };
         let server = Server::start_at(config, edge, vault.clone(), unlocker, machine.rng.clone())
             .await
             .map_err(|error| start_failure(&error))?;
