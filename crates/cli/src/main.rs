@@ -13,6 +13,8 @@ mod exit;
 mod files;
 mod findings;
 mod manual;
+#[cfg(test)]
+mod reference;
 mod screen;
 mod server;
 mod session;

@@ -75,7 +75,10 @@ impl Init {
             say("  strongroom unlock");
         }
         say(&self.invitation_file.map_or_else(
-            || "  strongroom login --token-file operator.token    (and paste the invitation)".into(),
+            || {
+                "  strongroom login --token-file operator.token    (and paste the invitation)"
+                    .into()
+            },
             |path| {
                 let path = path.display();
                 format!("  strongroom login --invitation-file {path} --token-file operator.token")

@@ -170,7 +170,8 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        for child in self.servers.iter_mut().map(|server| &mut server.child).chain([&mut self.shell])
+        for child in
+            self.servers.iter_mut().map(|server| &mut server.child).chain([&mut self.shell])
         {
             let _ = child.kill();
             let _ = child.wait();
