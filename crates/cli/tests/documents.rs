@@ -12,14 +12,22 @@
 mod harness;
 mod transcript;
 
+use std::path::Path;
+
 use transcript::shell::Reader;
+
+/// The page that says what the other pages of its folder begin with.
+const PREPARATION: &str = "README.md";
 
 /// Does what a document says, in a folder of its own.
 fn follow(document: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
+    follow_with(&mut Reader::new(), document);
+}
+
+fn follow_with(reader: &mut Reader, document: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
     let steps = transcript::steps(&std::fs::read_to_string(path).unwrap());
     assert!(steps.len() > 1, "{document} has its reader do nothing");
-    let mut reader = Reader::new();
     for step in &steps {
         reader.take(document, step);
     }
@@ -43,6 +51,26 @@ fn a_file_is_moved_in_as_shown() {
 #[test]
 fn a_server_is_set_up_and_looked_after_as_shown() {
     follow("docs/tutorials/your-own-server.md");
+}
+
+#[test]
+fn every_page_of_the_how_tos_does_what_it_shows() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to");
+    let mut followed = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let steps = transcript::steps(&std::fs::read_to_string(folder.join(&name)).unwrap());
+        if steps.is_empty() || name == PREPARATION {
+            continue;
+        }
+        let mut reader = Reader::new();
+        follow_with(&mut reader, &format!("docs/how-to/{PREPARATION}"));
+        for step in &steps {
+            reader.take(&format!("docs/how-to/{name}"), step);
+        }
+        followed += 1;
+    }
+    assert!(followed > 10);
 }
 
 #[test]
