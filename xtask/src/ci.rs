@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::command::{self, Failure};
-use crate::{deny, test, tidy};
+use crate::{book, deny, test, tidy};
 
 /// A check; the text that it gives back tells what it had to skip.
 type Check = fn() -> Result<Option<String>, Failure>;
 
-const STEPS: [(&str, Check); 6] = [
+const STEPS: [(&str, Check); 7] = [
     ("test", || test::run(&[]).map(nothing_skipped)),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", || {
@@ -16,6 +16,7 @@ const STEPS: [(&str, Check); 6] = [
     }),
     ("deny", deny::run),
     ("documentation", documentation),
+    ("book", || book::run().map(nothing_skipped)),
     ("tidy", || tidy::run().map(nothing_skipped)),
 ];
 

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
 
 mod bench;
+mod book;
 mod ci;
 mod command;
 mod deny;
@@ -12,6 +13,7 @@ mod packages;
 mod python;
 mod test;
 mod tidy;
+mod tools;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,8 +25,9 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   bench [ARGS]  measure the server beside others and print a report; --long, --folder DIR, --dist
+  book          the documents as a book, in target/book
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
-  ci            everything that CI runs: test, format, clippy, cargo deny, documentation, tidy
+  ci            everything that CI runs: test, format, clippy, cargo deny, documentation, book, tidy
   deny          cargo deny: licences, sources, walls between rooms, advisories
   tidy          the repository's own rules: arrows between rooms, openings, links, pages
   help          this text
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
 fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
     match command {
         Some("bench") => bench::run(rest),
+        Some("book") => without_arguments("book", rest).and_then(|()| book::run()),
         Some("test") => test::run(rest),
         Some("ci") => without_arguments("ci", rest).and_then(|()| ci::run()),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),

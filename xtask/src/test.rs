@@ -1,8 +1,10 @@
 //! `cargo xtask test`: prepares what the tests need and runs them all.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use crate::command::{self, Failure};
+use crate::packages::ensure_packages;
 use crate::python;
 
 /// Runs the tests of the whole workspace, or of the packages that the arguments name.
@@ -11,11 +13,23 @@ use crate::python;
 /// If something that the tests need is missing, or a test fails.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let python = python::prepared()?;
+    ensure_programs()?;
     let mut cargo = command::cargo(["test", "--release"]);
     if !names_packages(arguments) {
         cargo.arg("--workspace");
     }
     command::run(cargo.args(arguments).env("STRONGROOM_TEST_PYTHON", python))
+}
+
+/// What the README and the tutorials have their readers use, and what Debian calls it.
+const PROGRAMS: [&str; 2] = ["curl", "openssl"];
+
+fn ensure_programs() -> Result<(), Failure> {
+    // `openssl` is asked without dashes, `curl` with them.
+    let answers = |name: &str, flag: &str| command::succeeds(Command::new(name).arg(flag));
+    let is_there = |name: &str| answers(name, "--version") || answers(name, "version");
+    let missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_there(name)).collect();
+    ensure_packages(&missing)
 }
 
 /// Whether the arguments choose packages; what stands behind `--` is for the tests themselves.

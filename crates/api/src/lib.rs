@@ -32,6 +32,8 @@ mod problem;
 mod rates;
 mod receipts;
 mod records;
+#[cfg(test)]
+mod reference;
 mod reply;
 mod routes;
 mod server;

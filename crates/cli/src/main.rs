@@ -13,6 +13,8 @@ mod exit;
 mod files;
 mod findings;
 mod manual;
+#[cfg(test)]
+mod reference;
 mod screen;
 mod server;
 mod session;
@@ -74,7 +76,7 @@ async fn ask(command: Command, common: &Common, settings: &Settings) -> Result<(
             let out = common.token_file.as_deref().or(settings.token_file.as_deref());
             login.run(&Session::public(common, settings)?, out).await
         }
-        Command::Receipts(command @ commands::receipts::Receipts::Key) => {
+        Command::Receipts(command @ commands::receipts::Receipts::Key { .. }) => {
             command.run(&Session::public(common, settings)?).await
         }
         Command::Import(import) if import.dry_run => {

@@ -1,5 +1,6 @@
 //! What is shown: data on standard output, talk on standard error.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::Table;
@@ -83,7 +84,7 @@ impl Screen {
 
     /// Shows any JSON: an object as a table of its members.
     pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
-        match (self.output, value) {
+        match (self.output, &in_order(value.clone())) {
             (Output::Table, Value::Object(members)) => {
                 let mut table = plain();
                 for (name, value) in members {
@@ -101,7 +102,7 @@ impl Screen {
                 }
                 data(&trimmed(&table))
             }
-            (Output::Table | Output::Json, _) => data(&pretty(value)),
+            (Output::Table | Output::Json, value) => data(&pretty(value)),
         }
     }
 
@@ -123,7 +124,22 @@ impl Screen {
 }
 
 fn json(value: &impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|_| Failure::local("the answer cannot be written as JSON"))
+    serde_json::to_value(value)
+        .map(in_order)
+        .map_err(|_| Failure::local("the answer cannot be written as JSON"))
+}
+
+/// The same with the members of every object in alphabetical order, however the program was built.
+fn in_order(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<String, Value> =
+                members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => items.into_iter().map(in_order).collect(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
 }
 
 fn pretty(value: &Value) -> String {
@@ -199,6 +215,14 @@ mod tests {
     fn data_cannot_steer_the_terminal() {
         let value = Value::from("a\u{1b}[2Jb\u{9b}c\u{202e}d\n");
         assert_eq!(cell(&value), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}");
+    }
+
+    #[test]
+    fn members_stand_in_alphabetical_order_at_every_depth() {
+        let inner: serde_json::Map<_, _> =
+            [("z".to_owned(), 1.into()), ("a".to_owned(), 2.into())].into_iter().collect();
+        let value = in_order(serde_json::json!({"b": [inner], "a": 3}));
+        assert_eq!(value.to_string(), r#"{"a":3,"b":[{"a":2,"z":1}]}"#);
     }
 
     #[test]

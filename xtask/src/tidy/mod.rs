@@ -3,13 +3,14 @@
 //! Each rule is a pure function from the repository's texts to what it found, in a file of its
 //! own; the same rules run as a test.
 
+pub(crate) mod book;
 mod decisions;
 mod dependencies;
-mod links;
+pub(crate) mod links;
 mod manifest;
 mod openings;
 mod promises;
-mod repository;
+pub(crate) mod repository;
 mod rooms;
 mod words;
 
@@ -82,6 +83,7 @@ fn findings(repository: &Repository) -> Vec<Finding> {
         decisions::check,
         dependencies::check,
         links::check,
+        book::check,
         promises::check,
     ];
     rules.iter().flat_map(|rule| rule(repository)).collect()

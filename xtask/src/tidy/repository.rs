@@ -6,16 +6,16 @@ use std::path::Path;
 use crate::command::Failure;
 
 /// Every file of the repository, ordered by path.
-pub(super) struct Repository {
+pub(crate) struct Repository {
     files: Vec<File>,
 }
 
 /// One file.
-pub(super) struct File {
+pub(crate) struct File {
     /// Seen from the workspace, with `/` between the parts.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Its text; empty where it is not UTF-8.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// Folders that hold no source: what is built, what git keeps, what fuzzing leaves.
@@ -26,7 +26,7 @@ impl Repository {
     ///
     /// # Errors
     /// If a folder or file cannot be read.
-    pub(super) fn read(root: &Path) -> Result<Self, Failure> {
+    pub(crate) fn read(root: &Path) -> Result<Self, Failure> {
         let mut files = Vec::new();
         read_folder(root, "", &mut files)
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", root.display())))?;
@@ -36,7 +36,7 @@ impl Repository {
 
     /// A repository made of these paths and texts.
     #[cfg(test)]
-    pub(super) fn of(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let files = files
             .iter()
             .map(|(path, text)| File { path: (*path).to_owned(), text: (*text).to_owned() });
@@ -44,27 +44,27 @@ impl Repository {
     }
 
     /// How many files there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.files.len()
     }
 
     /// Every file.
-    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
         self.files.iter()
     }
 
     /// Every file whose name ends with a dot and this.
-    pub(super) fn with_extension(&self, extension: &str) -> impl Iterator<Item = &File> {
+    pub(crate) fn with_extension(&self, extension: &str) -> impl Iterator<Item = &File> {
         self.files.iter().filter(move |file| file.has_extension(extension))
     }
 
     /// The text of the file with this path.
-    pub(super) fn text(&self, path: &str) -> Option<&str> {
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
         self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 
     /// Whether a file or folder has this path; the workspace itself has the empty one.
-    pub(super) fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');
         path.is_empty()
             || self.files.iter().any(|file| {
@@ -77,17 +77,17 @@ impl Repository {
 
 impl File {
     /// Whether the name ends with a dot and this.
-    pub(super) fn has_extension(&self, extension: &str) -> bool {
+    pub(crate) fn has_extension(&self, extension: &str) -> bool {
         Path::new(&self.path).extension().is_some_and(|found| found == extension)
     }
 
     /// The last part of the path.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
     /// The lines with their numbers, from 1.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 }

@@ -21,7 +21,11 @@ pub(crate) enum Receipts {
         armored: bool,
     },
     /// Show the public key that receipts are signed with
-    Key,
+    Key {
+        /// Only the key, as `receipts verify --public-key-file` takes it
+        #[arg(long)]
+        bare: bool,
+    },
     /// Verify a receipt's signature, without any server
     Verify(Verify),
 }
@@ -36,7 +40,13 @@ impl Receipts {
                 }
                 session.screen.one(&answer)
             }
-            Self::Key => session.screen.one(&session.client.receipt_key().await?),
+            Self::Key { bare } => {
+                let answer = session.client.receipt_key().await?;
+                if bare {
+                    return screen::data(&answer.value.public_key);
+                }
+                session.screen.one(&answer)
+            }
             Self::Verify(verify) => verify.run(session.screen),
         }
     }

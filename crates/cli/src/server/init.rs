@@ -74,7 +74,16 @@ impl Init {
         if seal.file.is_none() {
             say("  strongroom unlock");
         }
-        say("  strongroom login --token-file operator.token    (and paste the invitation)");
+        say(&self.invitation_file.map_or_else(
+            || {
+                "  strongroom login --token-file operator.token    (and paste the invitation)"
+                    .into()
+            },
+            |path| {
+                let path = path.display();
+                format!("  strongroom login --invitation-file {path} --token-file operator.token")
+            },
+        ));
         say("  strongroom tenants create --help");
         Ok(())
     }

@@ -35,7 +35,9 @@ pub(super) fn lines(
 # ==========================================================================
 #
 #  Server:  {address}
-"
+#  Operator's token, which makes tenants: {operator}
+",
+        operator = folder.join("operator.token").display(),
     )
     .map_err(failed)?;
     for tenant in &world.tenants {

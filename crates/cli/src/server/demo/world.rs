@@ -14,6 +14,7 @@ use crate::server::{Machine, words};
 
 /// What there is to try.
 pub(super) struct World {
+    pub(super) operator: Secret,
     pub(super) tenants: Vec<DemoTenant>,
 }
 
@@ -34,6 +35,7 @@ pub(super) struct DemoTenant {
 impl World {
     /// Writes each token to a file of its own, for the lines that use the command line.
     pub(super) fn write_tokens(&self, folder: &Path) -> Result<(), Failure> {
+        SecretFile::create(&folder.join("operator.token"))?.write(self.operator.expose())?;
         for tenant in &self.tenants {
             for (class, token) in
                 [("owner", &tenant.owner), ("manager", &tenant.manager), ("clerk", &tenant.clerk)]
@@ -57,7 +59,7 @@ pub(super) async fn fill(
     for company in &COMPANIES {
         tenants.push(tenant(client, &operator, company, machine).await?);
     }
-    Ok(World { tenants })
+    Ok(World { operator: operator.token, tenants })
 }
 
 async fn tenant(

@@ -1,0 +1,102 @@
+//! The README and the tutorials: every shell block is run, and says what is shown.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking; not every test needs all of the harness"
+)]
+
+mod harness;
+mod transcript;
+
+use std::path::Path;
+
+use transcript::shell::Reader;
+
+/// The page that says what the other pages of its folder begin with.
+const PREPARATION: &str = "README.md";
+
+/// Does what a document says, in a folder of its own.
+fn follow(document: &str) {
+    follow_with(&mut Reader::new(), document);
+}
+
+fn follow_with(reader: &mut Reader, document: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
+    let steps = transcript::steps(&std::fs::read_to_string(path).unwrap());
+    assert!(steps.len() > 1, "{document} has its reader do nothing");
+    for step in &steps {
+        reader.take(document, step);
+    }
+}
+
+#[test]
+fn the_readme_does_what_it_shows() {
+    follow("README.md");
+}
+
+#[test]
+fn the_first_record_is_kept_and_erased_as_shown() {
+    follow("docs/tutorials/first-record.md");
+}
+
+#[test]
+fn a_file_is_moved_in_as_shown() {
+    follow("docs/tutorials/import-a-file.md");
+}
+
+#[test]
+fn a_server_is_set_up_and_looked_after_as_shown() {
+    follow("docs/tutorials/your-own-server.md");
+}
+
+#[test]
+fn every_page_of_the_how_tos_does_what_it_shows() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to");
+    let mut followed = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let steps = transcript::steps(&std::fs::read_to_string(folder.join(&name)).unwrap());
+        if steps.is_empty() || name == PREPARATION {
+            continue;
+        }
+        let mut reader = Reader::new();
+        follow_with(&mut reader, &format!("docs/how-to/{PREPARATION}"));
+        for step in &steps {
+            reader.take(&format!("docs/how-to/{name}"), step);
+        }
+        followed += 1;
+    }
+    assert!(followed > 10);
+}
+
+#[test]
+fn every_tutorial_is_followed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tutorials");
+    let here = include_str!("documents.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(here.contains(&format!("docs/tutorials/{name}\"")), "{name}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "shown")]
+fn a_document_that_shows_something_else_is_not_followed() {
+    let mut reader = Reader::new();
+    for step in transcript::steps("```console\n$ strongroom version\nstrongroom 0.0.0\n```\n") {
+        reader.take("a document", &step);
+    }
+}
+
+#[test]
+#[should_panic(expected = "a document:2")]
+fn a_document_whose_command_fails_is_not_followed() {
+    let mut reader = Reader::new();
+    for step in transcript::steps("```sh\nstrongroom whoami\n```\n") {
+        reader.take("a document", &step);
+    }
+}
