@@ -69,14 +69,16 @@ async fn open_vault(
     holder: &Path,
     machine: &Machine,
 ) -> Result<(Arc<Vault>, Arc<FileHolder>, Keyring), Failure> {
+    // The store comes last: its engine notes in the database that it was opened.
+    let file = FileHolder::open(holder, None).map_err(|error| Failure::local(error.to_string()))?;
+    let file = Arc::new(file);
     let url = store.clone();
     let store = tokio::task::spawn_blocking(move || strongroom_storage::open(&url))
         .await
         .map_err(|_| Failure::local("opening the store was cut short"))?
         .map_err(|error| Failure::local(error.to_string()))?;
-    let file = FileHolder::open(holder, None).map_err(|error| Failure::local(error.to_string()))?;
-    let file = Arc::new(file);
-    let (vault, keyring) = vault_over(store, file.clone(), machine).await?;
+    let opened = vault_over(store, file.clone(), machine).await;
+    let (vault, keyring) = opened.map_err(|failure| with_holder(failure, holder))?;
     Ok((vault, file, keyring))
 }
 
@@ -98,6 +100,12 @@ async fn vault_over(
 /// A word of our own that is none would be our fault.
 fn words(error: strongroom_model::Malformed) -> Failure {
     Failure::local(error.to_string())
+}
+
+/// Which file it is about, for a failure that may come from the holder.
+fn with_holder(failure: Failure, holder: &Path) -> Failure {
+    let message = format!("{} (with the holder `{}`)", failure.message, holder.display());
+    Failure { message, ..failure }
 }
 
 fn key_failure(error: &strongroom_keyring::KeyError) -> Failure {
