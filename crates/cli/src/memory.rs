@@ -34,8 +34,8 @@ pub(crate) fn is_without_dumps() -> bool {
 pub(crate) fn locked() -> Result<(), Failure> {
     // Under a limit a later allocation would fail, and that ends a process at any moment.
     let none = Rlimit { current: None, maximum: None };
-    if getrlimit(Resource::Memlock).current.is_some() && setrlimit(Resource::Memlock, none).is_err()
-    {
+    let is_limited = getrlimit(Resource::Memlock).current.is_some() && !is_above_limits();
+    if is_limited && setrlimit(Resource::Memlock, none).is_err() {
         return Err(Failure::local(
             "memory cannot be locked under a limit: say `LimitMEMLOCK=infinity` in the server's unit, \
              or `ulimit -l unlimited` before it is started, or leave `--lock-memory` out",
@@ -43,4 +43,15 @@ pub(crate) fn locked() -> Result<(), Failure> {
     }
     mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
         .map_err(|error| Failure::local(format!("memory cannot be locked: {error}")))
+}
+
+/// Whether the limit of locked memory does not count for this process.
+fn is_above_limits() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::thread::{CapabilitySet, capabilities};
+        capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::IPC_LOCK))
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }

@@ -25,6 +25,7 @@ pub(crate) const DEFAULT_LISTEN: SocketAddr =
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: Option<String>,
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) tenant: Option<String>,
     pub(crate) purpose: Option<String>,

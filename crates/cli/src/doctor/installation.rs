@@ -15,11 +15,9 @@ use strongroom_storage::{OpenError, Store, StoreUrl, keyspace};
 use strongroom_vault::SystemClock;
 
 use crate::findings::{Finding, quoted};
-use crate::server::{HOLDER_FILE, seal};
+use crate::server::{FORMAT_FILE, HOLDER_FILE, seal};
 use crate::settings::ServeSettings;
 
-/// The file in the store's folder that says which format it has.
-const FORMAT_FILE: &str = "FORMAT";
 /// That file is one short line; more is not read.
 const FORMAT_BYTES_MAX: u64 = 256;
 /// A clock that is set anew may be so far behind for a moment.
