@@ -177,22 +177,22 @@ fn a_holder_that_is_missing_foreign_or_damaged_is_named() {
     let holder = installation.path("holder");
     let good = fs::read(&holder).unwrap();
     fs::remove_file(&holder).unwrap();
-    refuses_opened("no holder", &installation, &["no holder file at"]);
+    refuses("no holder", &installation, &["no holder file at"]);
     fs::create_dir(&holder).unwrap();
-    refuses_opened("a folder", &installation, &["holder"]);
+    refuses("a folder", &installation, &["holder"]);
     fs::remove_dir(&holder).unwrap();
     let put = |bytes: &[u8]| {
         fs::write(&holder, bytes).unwrap();
         fs::set_permissions(&holder, Permissions::from_mode(0o600)).unwrap();
     };
     put(b"");
-    refuses_opened("an empty file", &installation, &["holder"]);
+    refuses("an empty file", &installation, &["holder"]);
     put(&good[..good.len() - 1]);
-    refuses_opened("a holder without its last byte", &installation, &["holder"]);
+    refuses("a holder without its last byte", &installation, &["holder"]);
     put(&good[..4096]);
-    refuses_opened("the header alone", &installation, &["holder"]);
+    refuses("the header alone", &installation, &["holder"]);
     put(&vec![7; good.len()]);
-    refuses_opened("another file", &installation, &["not a holder file"]);
+    refuses("another file", &installation, &["not a holder file"]);
     put(&fs::read(other.path("holder")).unwrap());
     refuses_opened(
         "another installation's holder",
@@ -201,10 +201,10 @@ fn a_holder_that_is_missing_foreign_or_damaged_is_named() {
     );
     put(&good);
     fs::set_permissions(&holder, Permissions::from_mode(0o644)).unwrap();
-    refuses_opened("a holder that others may read", &installation, &["chmod 600"]);
+    refuses("a holder that others may read", &installation, &["chmod 600"]);
     put(&good);
     flip(&holder, 40);
-    refuses_opened("a changed header", &installation, &["holder", "damaged"]);
+    refuses("a changed header", &installation, &["holder", "damaged"]);
     put(&good);
     assert!(rows_of(&installation) == rows, "rows were changed");
     installation.start().kill();
@@ -222,9 +222,9 @@ fn a_holder_whose_shares_are_damaged_opens_nothing_and_is_kept() {
         *byte ^= 0x55;
     }
     fs::write(&holder, &damaged).unwrap();
-    refuses_opened("changed shares", &installation, &["damaged"]);
+    refuses_opened("changed shares", &installation, &["damaged", "/holder`"]);
     truncate(&holder, 5000);
-    refuses_opened("a cut share", &installation, &["damaged"]);
+    refuses("a cut share", &installation, &["damaged"]);
     fs::write(&holder, &good).unwrap();
     assert!(rows_of(&installation) == rows, "rows were changed");
     installation.start().kill();
@@ -244,18 +244,18 @@ fn a_wrong_key_file_unlocks_nothing() {
     put(&fs::read_to_string(other.path("seal.key")).unwrap());
     refuses_opened("another installation's key", &installation, &["key"]);
     put("");
-    refuses_opened("an empty key file", &installation, &["seal.key"]);
+    refuses("an empty key file", &installation, &["seal.key"]);
     put(&good[..good.len() - 5]);
-    refuses_opened("a cut key", &installation, &["seal.key"]);
+    refuses("a cut key", &installation, &["seal.key"]);
     put(&good.replace('-', "_"));
-    refuses_opened("another text", &installation, &["seal.key"]);
+    refuses("another text", &installation, &["seal.key"]);
     let mut digits = good.clone().into_bytes();
     let place = good.len() - 20;
     digits[place] = if digits[place] == b'0' { b'1' } else { b'0' };
     put(std::str::from_utf8(&digits).unwrap());
-    refuses_opened("a mistyped key", &installation, &["seal.key"]);
+    refuses("a mistyped key", &installation, &["seal.key"]);
     fs::remove_file(&key).unwrap();
-    refuses_opened("no key file", &installation, &["seal.key"]);
+    refuses("no key file", &installation, &["seal.key"]);
     put(&good);
     assert!(rows_of(&installation) == rows, "rows were changed");
     installation.start().kill();

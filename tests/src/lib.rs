@@ -19,7 +19,7 @@ mod logs;
 mod server;
 mod tenant;
 
-pub use client::{Call, Caller, Reply, fresh_key};
+pub use client::{Call, Caller, Reply, fresh_key, plain_http};
 pub use clock::ManualClock;
 pub use disk::{Finding, Footprint, Needle, search_bytes, search_folder};
 pub use logs::Logs;

@@ -17,6 +17,7 @@ use strongroom_storage::{OpenError, Store, StoreUrl};
 use strongroom_vault::{Vault, system, tenants};
 use tempfile::TempDir;
 
+use crate::client::plain_http;
 use crate::{Caller, ManualClock, Tenant};
 
 /// The name of the provider's first operator.
@@ -110,7 +111,7 @@ impl Server {
             clock,
             home,
             seal: text,
-            http: reqwest::Client::new(),
+            http: plain_http(),
             parts: None,
             operator: String::new(),
         };
@@ -169,7 +170,7 @@ impl Server {
         parts.running.stop().await;
         parts.keyring.lock();
         // Connections that wait for a server that is gone are of no use to the next one.
-        self.http = reqwest::Client::new();
+        self.http = plain_http();
     }
 
     /// Does the server's own work, as it does by itself every minute.

@@ -26,9 +26,12 @@ pub(crate) struct Arguments {
 /// What every command understands.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The server's address [default: http://127.0.0.1:7800]
+    /// The server's address, `https://…`, or `http://…` on this machine [default: http://127.0.0.1:7800]
     #[arg(long, global = true, value_name = "URL", env = "STRONGROOM_SERVER")]
     pub(crate) server: Option<String>,
+    /// Also trust servers whose certificate comes from an authority in this file, as PEM
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The file with the token
     #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,

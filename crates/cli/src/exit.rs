@@ -75,7 +75,12 @@ impl From<ClientError> for Failure {
                 Self::new(Exit::Unreachable, error.to_string())
             }
             ClientError::Address(_) => Self::usage(error.to_string()),
-            ClientError::Header(_)
+            ClientError::Untrusted { .. } => Self::local(format!(
+                "{error}\n  next: name the certificate of its authority with `--ca-file`, if you know it \
+                 to be the right one"
+            )),
+            ClientError::Authorities(_)
+            | ClientError::Header(_)
             | ClientError::Unintelligible { .. }
             | ClientError::NoRandomness(_) => Self::local(error.to_string()),
         }

@@ -13,6 +13,7 @@ mod exit;
 mod files;
 mod findings;
 mod manual;
+mod memory;
 #[cfg(test)]
 mod reference;
 mod screen;
@@ -44,6 +45,10 @@ fn main() -> ExitCode {
 /// Commands that work whatever the configuration file says come first.
 fn run(arguments: Arguments, matches: &ArgMatches) -> Result<(), Failure> {
     let Arguments { common, command } = arguments;
+    // The server's settings may allow core dumps, so it switches them off itself once it has read them.
+    if !matches!(command, Command::Serve(_)) {
+        memory::without_dumps()?;
+    }
     match command {
         Command::Version => screen::data(concat!("strongroom ", env!("CARGO_PKG_VERSION"))),
         Command::Completions(completions) => completions.run(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use strongroom_client::{Client, Place, Scoped, ServerAddress};
+use strongroom_client::{Authorities, Client, Place, Scoped, ServerAddress};
 use strongroom_crypto::SystemRng;
 use strongroom_model::Purpose;
 
@@ -49,7 +49,9 @@ impl Session {
         };
         let token = token.map(files::secret).transpose()?;
         let token = token.as_ref().map(|token| token.as_str());
-        let mut client = Client::new(address, token, Arc::new(SystemRng::new()))?;
+        let authorities = authorities(common.ca_file.as_deref().or(settings.ca_file.as_deref()))?;
+        let rng = Arc::new(SystemRng::new());
+        let mut client = Client::trusting(&authorities, address, token, rng)?;
         if let Some(purpose) = common.purpose.as_deref().or(settings.purpose.as_deref()) {
             let purpose: Purpose =
                 purpose.parse().map_err(|error| Failure::usage(format!("`--purpose`: {error}")))?;
@@ -81,4 +83,12 @@ impl Session {
     pub(crate) async fn scoped(&self) -> Result<Scoped<'_>, Failure> {
         Ok(self.client.at(self.place().await?))
     }
+}
+
+/// The system's certificate authorities, and those in this file.
+pub(crate) fn authorities(more: Option<&Path>) -> Result<Authorities, Failure> {
+    let Some(path) = more else { return Ok(Authorities::default()) };
+    let pem = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
+    Authorities::and_those_in(&pem)
+        .map_err(|error| Failure::local(format!("`{}`: {error}", path.display())))
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_api::{Edge, Limits, TlsFiles};
 
 use crate::exit::Failure;
+use crate::memory;
 use crate::screen::Output;
 
 /// The file that is read where none is named.
@@ -24,6 +25,7 @@ pub(crate) const DEFAULT_LISTEN: SocketAddr =
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) server: Option<String>,
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) tenant: Option<String>,
     pub(crate) purpose: Option<String>,
@@ -74,6 +76,14 @@ pub(crate) struct ServeSettings {
     #[arg(long)]
     #[serde(default)]
     pub(crate) no_rate_limits: bool,
+    /// Let a crash write the memory, with keys and data, to a core dump, and let debuggers in
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) allow_core_dumps: bool,
+    /// Keep all memory out of swap; the server does not start where that is not allowed
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) lock_memory: bool,
     /// How the log is written [default: text]
     #[arg(long, value_name = "FORM", env = "STRONGROOM_LOG")]
     pub(crate) log: Option<LogFormat>,
@@ -115,8 +125,21 @@ impl ServeSettings {
                 self.trusted_proxy
             },
             no_rate_limits: self.no_rate_limits || there.no_rate_limits,
+            allow_core_dumps: self.allow_core_dumps || there.allow_core_dumps,
+            lock_memory: self.lock_memory || there.lock_memory,
             log: self.log.or(there.log),
         }
+    }
+
+    /// Keeps the server's memory out of files, as far as it is not said otherwise.
+    pub(crate) fn guard_memory(&self) -> Result<(), Failure> {
+        if !self.allow_core_dumps {
+            memory::without_dumps()?;
+        }
+        if self.lock_memory {
+            memory::locked()?;
+        }
+        Ok(())
     }
 
     /// How the server meets the network.
@@ -262,6 +285,8 @@ mod tests {
             host: vec!["f".to_owned()],
             trusted_proxy: vec!["g".to_owned()],
             no_rate_limits: true,
+            allow_core_dumps: true,
+            lock_memory: true,
             log: Some(LogFormat::Json),
         };
         let merged = serde_json::to_value(ServeSettings::default().or(&file)).unwrap();

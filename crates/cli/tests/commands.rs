@@ -72,9 +72,12 @@ fn the_configuration_file_comes_after_the_environment_and_after_flags() {
 fn a_token_does_not_go_to_another_machine_in_the_clear() {
     let place = Place::new();
     place.write("token", "srs_secret\n");
-    for server in
-        ["http://192.0.2.1:7800", "https://127.0.0.1:7800", "127.0.0.1:7800", "http://a@127.0.0.1"]
-    {
+    for server in [
+        "http://192.0.2.1:7800",
+        "https://a@127.0.0.1:7800",
+        "127.0.0.1:7800",
+        "http://a@127.0.0.1",
+    ] {
         let ran = place.run(&format!("whoami --server {server} --token-file token"));
         assert_eq!(ran.exit, 2, "{server}: {}", ran.err);
         assert!(!ran.err.contains("srs_secret"));

@@ -173,9 +173,11 @@ fn a_healthy_installation_passes_with_warnings_that_say_what_mends() {
     }
     let why = found(&report, "second_home")["why"].as_str().unwrap();
     assert!(why.contains("losing all replicas") && why.contains("loses everything"));
-    for check in ["disk", "swap", "core_dumps"] {
+    for check in ["disk", "swap"] {
         found(&report, check);
     }
+    assert_eq!(found(&report, "core_dumps")["state"], "ok");
+    doctor(&place, "--allow-core-dumps", "core_dumps", "warn", "the settings allow them");
     let lines = place.run("doctor --output table").well().out;
     assert!(lines.contains("ok    store: `store` opens\n"), "{lines}");
     assert!(lines.contains("\n      mend: "), "{lines}");
@@ -202,6 +204,13 @@ fn what_is_broken_fails_with_eight() {
     let ran = doctor(&place, "", "holder", "fail", "others");
     assert_eq!(found(&ran.json(), "holder")["mend"], "chmod 600 holder");
     chmod(&place.path("holder"), 0o600);
+
+    let good = std::fs::read(place.path("holder")).unwrap();
+    let mut damaged = good.clone();
+    damaged[4096..].iter_mut().for_each(|byte| *byte ^= 0x55);
+    std::fs::write(place.path("holder"), damaged).unwrap();
+    doctor(&place, "", "holder_shares", "fail", "no share");
+    std::fs::write(place.path("holder"), good).unwrap();
 
     place.run("init --store redb:other --holder other-holder --seal-key-file other-key").well();
     doctor(&place, "--holder other-holder", "holder", "fail", "belongs to installation");

@@ -4,7 +4,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     unreachable_pub,
-    reason = "a test fails by panicking"
+    dead_code,
+    reason = "a test fails by panicking; not every test needs all of the harness"
 )]
 
 mod harness;

@@ -8,7 +8,8 @@ use reqwest::Url;
 
 use crate::ClientError;
 
-/// The server's address: scheme, host and port, such as `http://127.0.0.1:7800`.
+/// The server's address: scheme, host and port, such as `https://vault.example` or
+/// `http://127.0.0.1:7800`.
 ///
 /// Without TLS it is a loopback address, because the token would travel readable for everybody on
 /// the way; [`ServerAddress::readable_on_the_way`] is the exception by name.
@@ -25,6 +26,11 @@ impl ServerAddress {
         parse(text).map(Self)
     }
 
+    /// Whether it is asked by TLS.
+    pub fn has_tls(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// The URL of a path of the API, with a query.
     pub(crate) fn url(&self, path: &str, query: &[(&str, String)]) -> Url {
         let mut url = self.0.clone();
@@ -38,14 +44,11 @@ impl ServerAddress {
 
 fn parse(text: &str) -> Result<Url, ClientError> {
     let url = Url::parse(text).map_err(|_| {
-        ClientError::Address("a server's address looks like `http://127.0.0.1:7800`")
+        ClientError::Address(
+            "a server's address looks like `https://vault.example` or `http://127.0.0.1:7800`",
+        )
     })?;
-    if url.scheme() == "https" {
-        return Err(ClientError::Address(
-            "this version speaks no TLS; use `http://` to a loopback address or through a tunnel",
-        ));
-    }
-    let bare = url.scheme() == "http"
+    let bare = matches!(url.scheme(), "http" | "https")
         && url.host_str().is_some()
         && url.username().is_empty()
         && url.password().is_none()
@@ -56,7 +59,8 @@ fn parse(text: &str) -> Result<Url, ClientError> {
         Ok(url)
     } else {
         Err(ClientError::Address(
-            "a server's address is `http://`, a host and a port, without user, path or query",
+            "a server's address is `https://` or `http://`, a host and a port, without user, path or \
+             query",
         ))
     }
 }
@@ -72,12 +76,12 @@ impl FromStr for ServerAddress {
 
     fn from_str(text: &str) -> Result<Self, ClientError> {
         let url = parse(text)?;
-        if is_loopback(&url) {
+        if url.scheme() == "https" || is_loopback(&url) {
             Ok(Self(url))
         } else {
             Err(ClientError::Address(
                 "without TLS the server's address must be a loopback address: the token would \
-                 travel readable for everybody on the way",
+                 travel readable for everybody on the way; say `https://`",
             ))
         }
     }
@@ -100,6 +104,9 @@ mod tests {
             "http://localhost:1/",
             "http://[::1]:7800",
             "http://127.9.9.9",
+            "https://127.0.0.1",
+            "https://vault.example:7800/",
+            "https://[2001:db8::1]",
         ] {
             assert!(good.parse::<ServerAddress>().is_ok(), "{good}");
         }
@@ -110,7 +117,9 @@ mod tests {
             "http://10.0.0.1:7800",
             "http://localhost.example.org",
             "http://127.0.0.1.example.org",
-            "https://127.0.0.1",
+            "https://",
+            "https://user@vault.example",
+            "https://vault.example/v1",
             "ftp://127.0.0.1",
             "http://user@127.0.0.1",
             "http://:word@127.0.0.1",

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use strongroom_model::{NoRandomness, Rng};
 
+use crate::authorities::distrust;
 use crate::{Client, ClientError, Problem};
 
 /// A request that the server calls retryable is sent so many times more.
@@ -202,7 +203,9 @@ impl<'c> Call<'c> {
             }
             ClientError::Unreachable { .. } => failed.broke_off && self.again == Again::Harmless,
             ClientError::Address(_)
+            | ClientError::Authorities(_)
             | ClientError::Header(_)
+            | ClientError::Untrusted { .. }
             | ClientError::TimedOut(_)
             | ClientError::Unintelligible { .. }
             | ClientError::NoRandomness(_) => false,
@@ -218,14 +221,25 @@ impl<'c> Call<'c> {
         Ok(asked.unwrap_or_default().max(pause + spread))
     }
 
-    async fn once(&self) -> Result<(Answer<()>, StatusCode, Vec<u8>), Failed> {
+    /// Sends it, and gives the certificate that the server has shown, in DER, if it speaks TLS.
+    pub(crate) async fn certificate(self) -> Result<Option<Vec<u8>>, ClientError> {
+        let response = self.response().await.map_err(|failed| failed.error)?;
+        let shown = response.extensions().get::<reqwest::tls::TlsInfo>();
+        Ok(shown.and_then(|shown| shown.peer_certificate()).map(<[u8]>::to_vec))
+    }
+
+    async fn response(&self) -> Result<Response, Failed> {
         let url = self.client.address().url(&self.path, &self.query);
         let mut request = self.client.http().request(self.method.clone(), url);
         request = request.headers(self.client.headers().clone()).headers(self.headers.clone());
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }
-        let mut response = request.send().await.map_err(|error| self.network(&error))?;
+        request.send().await.map_err(|error| self.network(&error))
+    }
+
+    async fn once(&self) -> Result<(Answer<()>, StatusCode, Vec<u8>), Failed> {
+        let mut response = self.response().await?;
         let status = response.status();
         let parts = Answer {
             value: (),
@@ -274,6 +288,9 @@ impl<'c> Call<'c> {
         let address = self.client.address().to_string();
         if error.is_timeout() {
             return Failed::once(ClientError::TimedOut(address));
+        }
+        if let Some(reason) = distrust(error) {
+            return Failed::once(ClientError::Untrusted { address, reason });
         }
         let mut cause: &dyn std::error::Error = error;
         while let Some(inner) = cause.source() {

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use strongroom_model::{Purpose, Rng, TenantId};
 use zeroize::Zeroizing;
 
-use crate::{ClientError, ServerAddress};
+use crate::{Authorities, ClientError, ServerAddress};
 
 /// A server that does not take a connection within this time cannot be reached.
 const CONNECT_SECONDS_MAX: u64 = 5;
@@ -32,20 +32,38 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client of the server at this address. Without a token only the public routes answer.
-    /// Randomness is for idempotency keys and for spreading retries.
-    ///
-    /// The token is kept in a header value that is marked sensitive, so that it is not printed; it
-    /// is not wiped.
+    /// A client of the server at this address, believing the system's certificate authorities.
     ///
     /// # Errors
-    /// [`ClientError::Header`] if the token cannot stand in a header.
+    /// Those of [`Client::trusting`].
     pub fn new(
         address: ServerAddress,
         token: Option<&str>,
         rng: Arc<dyn Rng>,
     ) -> Result<Self, ClientError> {
+        Self::trusting(&Authorities::default(), address, token, rng)
+    }
+
+    /// A client of the server at this address. Without a token only the public routes answer. With
+    /// `https://` the server's certificate must come from one of these authorities. Randomness is for
+    /// idempotency keys and for spreading retries.
+    ///
+    /// The token is kept in a header value that is marked sensitive, so that it is not printed; it
+    /// is not wiped.
+    ///
+    /// # Errors
+    /// [`ClientError::Header`] if the token cannot stand in a header; [`ClientError::Authorities`] if
+    /// the system's authorities are needed and cannot be read.
+    pub fn trusting(
+        authorities: &Authorities,
+        address: ServerAddress,
+        token: Option<&str>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Self, ClientError> {
+        let tls = if address.has_tls() { authorities.tls()? } else { Authorities::nobody()? };
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .tls_info(true)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))

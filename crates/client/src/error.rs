@@ -8,6 +8,9 @@ pub enum ClientError {
     /// The server's address cannot be used.
     #[error("{0}")]
     Address(&'static str),
+    /// The certificate authorities cannot be used.
+    #[error("{0}")]
+    Authorities(&'static str),
     /// The token, purpose or reason cannot stand in a header.
     #[error("{0}")]
     Header(&'static str),
@@ -21,6 +24,14 @@ pub enum ClientError {
         address: String,
         /// What the network said.
         reason: String,
+    },
+    /// Whoever answers there has not proved to be the server, so nothing was sent.
+    #[error("{address} is not trusted: {reason}")]
+    Untrusted {
+        /// The server's address.
+        address: String,
+        /// What is wrong with its certificate, or with its TLS.
+        reason: &'static str,
     },
     /// No answer came in time. Whether the request was carried out is not known.
     #[error("no answer came in time from {0}")]
@@ -44,8 +55,10 @@ impl ClientError {
         match self {
             Self::Problem(problem) => Some(problem),
             Self::Address(_)
+            | Self::Authorities(_)
             | Self::Header(_)
             | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::TimedOut(_)
             | Self::Unintelligible { .. }
             | Self::NoRandomness(_) => None,

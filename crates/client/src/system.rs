@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use strongroom_model::Timestamp;
+
 use crate::call::Call;
-use crate::{Answer, Client, ClientError, Secret};
+use crate::{Answer, Client, ClientError, Secret, certificate};
 
 /// How the server is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,6 +80,16 @@ pub struct SeenClass {
 }
 
 impl Client {
+    /// When the certificate ends that the server shows; nothing if it speaks no TLS, or if the
+    /// certificate says no end that can be read.
+    ///
+    /// # Errors
+    /// What [`ClientError`] says.
+    pub async fn certificate_ends_at(&self) -> Result<Option<Timestamp>, ClientError> {
+        let shown = Call::get(self, "/v1/system/health".to_owned()).certificate().await?;
+        Ok(shown.and_then(|der| certificate::ends_at(&der)))
+    }
+
     /// How the server is. Needs no token.
     ///
     /// # Errors

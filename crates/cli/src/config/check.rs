@@ -12,6 +12,7 @@ use strongroom_storage::StoreUrl;
 
 use crate::arguments::{Arguments, Common};
 use crate::findings::{Finding, State, quoted};
+use crate::session::authorities;
 use crate::settings::{DEFAULT_FILE, DEFAULT_SERVER, ServeSettings, Settings, SettingsFile};
 
 /// What is wrong with the settings, and the settings as far as they can be read, with what was
@@ -23,6 +24,7 @@ pub(crate) fn findings(common: &Common, serve: &ServeSettings) -> (Vec<Finding>,
     found.extend(variables());
     let values: Vec<_> = [
         server(common, &settings),
+        ca_file(common, &settings),
         tenant(common, &settings),
         purpose(common, &settings),
         token_file(common, &settings),
@@ -96,6 +98,12 @@ fn server(common: &Common, settings: &Settings) -> Option<Finding> {
         named.parse()
     };
     parsed.err().map(|error| Finding::fail("server_address", format!("`{named}`: {error}")))
+}
+
+fn ca_file(common: &Common, settings: &Settings) -> Option<Finding> {
+    let failure = authorities(common.ca_file.as_deref().or(settings.ca_file.as_deref())).err()?;
+    let finding = Finding::fail("ca_file", failure.message);
+    Some(finding.mend("name a file with certificates as PEM with `--ca-file`"))
 }
 
 fn tenant(common: &Common, settings: &Settings) -> Option<Finding> {

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_keyring::{FileHolder, FileHolderError, Grade, Holder, Keyring};
+use strongroom_keyring::{
+    FileHolder, FileHolderError, Grade, Holder, HolderError, Holding, Keyring,
+};
 use strongroom_model::{Clock, InstallId, Timestamp};
 use strongroom_storage::{OpenError, Store, StoreUrl, keyspace};
 use strongroom_vault::SystemClock;
 
 use crate::findings::{Finding, quoted};
-use crate::server::{HOLDER_FILE, seal};
+use crate::server::{FORMAT_FILE, HOLDER_FILE, seal};
 use crate::settings::ServeSettings;
 
-/// The file in the store's folder that says which format it has.
-const FORMAT_FILE: &str = "FORMAT";
 /// That file is one short line; more is not read.
 const FORMAT_BYTES_MAX: u64 = 256;
 /// A clock that is set anew may be so far behind for a moment.
@@ -128,7 +128,7 @@ fn unopened(folder: &Path, error: &OpenError) -> Finding {
 /// The owner, if that is somebody else than the one who runs this.
 fn stranger(folder: &Path) -> Option<u32> {
     let owner = std::fs::metadata(folder).ok()?.uid();
-    let me = std::fs::metadata("/proc/self").ok()?.uid();
+    let me = rustix::process::geteuid().as_raw();
     (owner != me).then_some(owner)
 }
 
@@ -179,7 +179,27 @@ async fn holder(
             Finding::fail(CHECK, format!("whether `{shown}` belongs to the store: {error}"))
         }
     };
-    vec![whose, place(path, store), grade(file.grade())]
+    let mut found = vec![whose, place(path, store), grade(file.grade())];
+    found.extend(shares(path, file.list().await));
+    found
+}
+
+/// Whether what the holder keeps can be read.
+fn shares(path: &Path, holding: Result<Holding, HolderError>) -> Option<Finding> {
+    const CHECK: &str = "holder_shares";
+    let shown = path.display();
+    match holding {
+        Ok(holding) if holding.damaged == 0 => None,
+        Ok(holding) if holding.shares.is_empty() => {
+            let why = format!("`{shown}` is damaged: no share in it can be read");
+            Some(Finding::fail(CHECK, why).mend("keep the file, and bring an intact copy of it"))
+        }
+        Ok(_) => {
+            let why = format!("a place in `{shown}` is damaged, and a share can still be read");
+            Some(Finding::warn(CHECK, why).mend("the next unlocking writes the place anew"))
+        }
+        Err(error) => Some(Finding::fail(CHECK, format!("`{shown}`: {error}"))),
+    }
 }
 
 fn without_holder(path: &Path, error: &FileHolderError) -> Finding {

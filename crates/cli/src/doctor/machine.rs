@@ -6,6 +6,8 @@ use rustix::fs::statvfs;
 use strongroom_storage::StoreUrl;
 
 use crate::findings::{Finding, quoted};
+use crate::memory;
+use crate::settings::ServeSettings;
 
 /// With less room than this the store may be full before somebody looks.
 const FREE_MIB_WARN: u64 = 1024;
@@ -14,20 +16,16 @@ const FREE_MIB_FAIL: u64 = 64;
 const MIB: u64 = 1024 * 1024;
 
 /// Looks at the machine that this runs on.
-pub(super) fn look(store: Option<&str>) -> Vec<Finding> {
+pub(super) fn look(serve: &ServeSettings) -> Vec<Finding> {
     let mut found = Vec::new();
-    let url = store.and_then(|store| StoreUrl::parse(store).ok());
+    let url = serve.store.as_deref().and_then(|store| StoreUrl::parse(store).ok());
     if let Some(folder) = url.as_ref().and_then(StoreUrl::path).filter(|path| path.exists()) {
         found.push(disk(folder));
     }
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    if let Some(text) = read("/proc/swaps") {
-        found.push(swap(&text));
+    if let Ok(text) = std::fs::read_to_string("/proc/swaps") {
+        found.push(swap(&text, serve.lock_memory));
     }
-    if let Some(text) = read("/proc/self/limits") {
-        let pattern = read("/proc/sys/kernel/core_pattern").unwrap_or_default();
-        found.push(core_dumps(&text, &pattern));
-    }
+    found.push(core_dumps(serve.allow_core_dumps, memory::is_without_dumps()));
     found
 }
 
@@ -53,7 +51,7 @@ fn free(folder: &Path, bytes: u64) -> Finding {
 }
 
 /// `/proc/swaps`: a line of titles, then one for each place.
-fn swap(text: &str) -> Finding {
+fn swap(text: &str, is_locked: bool) -> Finding {
     // Memory that is swapped to compressed memory stays in memory.
     let is_on_disk = |place: &&str| !place.starts_with("/dev/zram");
     let places: Vec<_> = text
@@ -66,31 +64,34 @@ fn swap(text: &str) -> Finding {
     if places.is_empty() {
         return Finding::ok("swap", "memory is not written to a disk");
     }
-    let why = format!("memory may be written to {}, and with it keys and data", places.join(", "));
-    Finding::warn("swap", why).mend("swapoff -a, and take the places out of /etc/fstab")
+    let places = places.join(", ");
+    if is_locked {
+        let why = format!("memory is swapped to {places}, and the server's is locked");
+        return Finding::ok("swap", why);
+    }
+    let why = format!("memory may be written to {places}, and with it keys and data");
+    Finding::warn("swap", why).mend(
+        "swapoff -a, and take the places out of /etc/fstab; or `--lock-memory`, with \
+         `LimitMEMLOCK=infinity` in the server's unit",
+    )
 }
 
-/// `/proc/self/limits`: the line `Max core file size  SOFT  HARD  bytes`.
-fn core_dumps(limits: &str, pattern: &str) -> Finding {
+/// `is_off` is what this process has found out: it has switched its own off, as the server does.
+fn core_dumps(are_allowed: bool, is_off: bool) -> Finding {
     const CHECK: &str = "core_dumps";
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
-    let Some(soft) = line.and_then(|line| line.split_whitespace().next()) else {
-        return Finding::warn(CHECK, "the limit of core dumps cannot be read");
-    };
-    let mend = "ulimit -c 0, or `LimitCORE=0` in the server's unit";
-    if soft != "0" {
-        let why = "a crash may write the memory of programs that are started from here to a disk";
-        return Finding::warn(CHECK, why).mend(mend);
+    if are_allowed {
+        let why = "the settings allow them: a crash of the server may write its memory, with keys and \
+                   data, to a disk, and programs of its user may read it";
+        return Finding::warn(CHECK, why).mend("leave `--allow-core-dumps` out");
     }
-    if let Some(program) = pattern.trim().strip_prefix('|') {
-        let program = program.split_whitespace().next().unwrap_or_default();
-        let why = format!(
-            "switched off for programs that are started from here; `{program}` is handed the memory of \
-             programs that crash, and has to keep to that limit itself"
+    if is_off {
+        return Finding::ok(
+            CHECK,
+            "the program switches them off for itself, and debuggers with them",
         );
-        return Finding::ok(CHECK, why);
     }
-    Finding::ok(CHECK, "switched off for programs that are started from here")
+    let why = "the program could not switch them off for itself: a crash may write keys and data to a disk";
+    Finding::warn(CHECK, why).mend("ulimit -c 0, or `LimitCORE=0` in the server's unit")
 }
 
 #[cfg(test)]
@@ -101,31 +102,27 @@ mod tests {
     #[test]
     fn swap_on_a_disk_is_named_and_swap_in_memory_is_not() {
         let titles = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
-        assert_eq!(swap(titles).state, State::Ok);
-        assert_eq!(swap("").state, State::Ok);
+        assert_eq!(swap(titles, false).state, State::Ok);
+        assert_eq!(swap("", false).state, State::Ok);
         let zram = format!("{titles}/dev/zram0 partition 8388604 0 100\n");
-        assert_eq!(swap(&zram).state, State::Ok);
+        assert_eq!(swap(&zram, false).state, State::Ok);
         let disk = format!("{zram}/swap.img file 4194300 0 -2\n");
-        let found = swap(&disk);
+        let found = swap(&disk, false);
         assert!(found.state == State::Warn && found.why.contains("`/swap.img`"), "{}", found.why);
         assert!(!found.why.contains("zram"));
+        assert_eq!(swap(&disk, true).state, State::Ok);
     }
 
     #[test]
-    fn core_dumps_are_off_only_if_the_soft_limit_is_zero() {
-        let line = |soft: &str| {
-            format!(
-                "Limit  Soft Limit  Hard Limit  Units\n\
-                 Max data size  unlimited  unlimited  bytes\n\
-                 Max core file size        {soft}                    unlimited            bytes\n"
-            )
-        };
-        assert_eq!(core_dumps(&line("0"), "core\n").state, State::Ok);
-        assert_eq!(core_dumps(&line("unlimited"), "core\n").state, State::Warn);
-        assert_eq!(core_dumps(&line("1"), "core\n").state, State::Warn);
-        assert_eq!(core_dumps("", "core\n").state, State::Warn);
-        let piped = core_dumps(&line("0"), "|/usr/share/apport/apport -p%p\n");
-        assert!(piped.why.contains("`/usr/share/apport/apport`"), "{}", piped.why);
+    fn core_dumps_are_off_unless_somebody_allows_them_or_the_system_does_not_obey() {
+        assert_eq!(core_dumps(false, true).state, State::Ok);
+        assert_eq!(core_dumps(false, false).state, State::Warn);
+        for is_off in [true, false] {
+            let found = core_dumps(true, is_off);
+            assert!(
+                found.state == State::Warn && found.mend.unwrap().contains("--allow-core-dumps")
+            );
+        }
     }
 
     #[test]

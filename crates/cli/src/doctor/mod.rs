@@ -27,7 +27,7 @@ impl Doctor {
         let (looked_at, installation) = installation::look(&settings.serve).await;
         found.extend(looked_at);
         found.extend(server::look(common, &settings, &installation).await);
-        found.extend(machine::look(settings.serve.store.as_deref()));
+        found.extend(machine::look(&settings.serve));
         let screen = Screen::new(common.output.or(settings.output), common.verbose);
         findings::show(&found, screen)
     }

@@ -29,6 +29,8 @@ use crate::exit::{Exit, Failure};
 const FIRST_HOLDER_CLASS: u8 = 1;
 /// The holder's file within the store's folder, unless another place is named.
 pub(crate) const HOLDER_FILE: &str = "holder";
+/// The file in the store's folder that says which format it has.
+pub(crate) const FORMAT_FILE: &str = "FORMAT";
 
 /// A server uses all cores.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -70,14 +72,23 @@ async fn open_vault(
     holder: &Path,
     machine: &Machine,
 ) -> Result<(Arc<Vault>, Arc<FileHolder>, Keyring), Failure> {
+    let holder_file = || {
+        let file = FileHolder::open(holder, None).map(Arc::new);
+        file.map_err(|error| Failure::local(error.to_string()))
+    };
+    // A holder that cannot be used is found first, because the engine notes in its database that it
+    // was opened; but where there is no store, that is what is wrong.
+    if store.path().is_some_and(|folder| folder.join(FORMAT_FILE).exists()) {
+        drop(holder_file()?);
+    }
     let url = store.clone();
     let store = tokio::task::spawn_blocking(move || strongroom_storage::open(&url))
         .await
         .map_err(|_| Failure::local("opening the store was cut short"))?
         .map_err(|error| Failure::local(error.to_string()))?;
-    let file = FileHolder::open(holder, None).map_err(|error| Failure::local(error.to_string()))?;
-    let file = Arc::new(file);
-    let (vault, keyring) = vault_over(store, file.clone(), machine).await?;
+    let file = holder_file()?;
+    let opened = vault_over(store, file.clone(), machine).await;
+    let (vault, keyring) = opened.map_err(|failure| with_holder(failure, holder))?;
     Ok((vault, file, keyring))
 }
 
@@ -99,6 +110,12 @@ async fn vault_over(
 /// A word of our own that is none would be our fault.
 fn words(error: strongroom_model::Malformed) -> Failure {
     Failure::local(error.to_string())
+}
+
+/// Which file it is about, for a failure that may come from the holder.
+fn with_holder(mut failure: Failure, holder: &Path) -> Failure {
+    failure.message = format!("{} (with the holder `{}`)", failure.message, holder.display());
+    failure
 }
 
 fn key_failure(error: &strongroom_keyring::KeyError) -> Failure {

@@ -15,7 +15,9 @@ use crate::server::descriptors::fitted;
 use crate::server::dev::DevArguments;
 use crate::server::stop::{Stopping, hear};
 use crate::server::unlocker::HolderUnlocker;
-use crate::server::{Machine, holder_path, key_failure, logs, open_vault, parse_store, seal};
+use crate::server::{
+    Machine, holder_path, key_failure, logs, open_vault, parse_store, seal, with_holder,
+};
 use crate::settings::{LogFormat, ServeSettings};
 
 /// Runs the server.
@@ -30,6 +32,7 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self, file: &ServeSettings) -> Result<(), Failure> {
         let settings = self.settings.or(file);
+        settings.guard_memory()?;
         if self.dev.is_asked_for() {
             return self.dev.run(&settings).await;
         }
@@ -45,8 +48,9 @@ impl Serve {
         let machine = Machine::new();
         let (vault, holder, keyring) = open_vault(&store, &holder, &machine).await?;
         if let Some(key) = key {
-            let unlocked =
-                system::unlock(&vault, &key).await.map_err(|error| key_failure(&error))?;
+            let unlocked = system::unlock(&vault, &key)
+                .await
+                .map_err(|error| with_holder(key_failure(&error), holder.path()))?;
             tracing::info!(number = unlocked.number, "unlocked");
         }
         let unlocker = Arc::new(HolderUnlocker(holder.seal_method().clone()));

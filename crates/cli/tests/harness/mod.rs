@@ -121,6 +121,18 @@ impl Server {
         words.trim_end_matches(", locked").to_owned()
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal and waits until it has ended.
+    pub fn end(mut self, signal: &str) -> std::process::ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
     /// Asks it to stop; gives its exit code and what it said since it was ready.
     pub fn stop(mut self, signal: &str) -> (i32, String) {
         let id = self.child.id().to_string();

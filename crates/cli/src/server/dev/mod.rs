@@ -98,6 +98,8 @@ fn allowed(settings: &ServeSettings) -> Result<SocketAddr, Failure> {
         host,
         trusted_proxy,
         no_rate_limits: _,
+        allow_core_dumps: _,
+        lock_memory: _,
         log: _,
     } = settings;
     let store = store.clone().unwrap_or_else(|| StoreUrl::Memory.to_string());
