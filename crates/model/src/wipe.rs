@@ -41,7 +41,7 @@ macro_rules! wipe_number {
     };
 }
 
-wipe_number!(bool, i64, f64);
+wipe_number!(bool, u64, i64, f64);
 
 /// Something that is wiped when it is dropped and may otherwise be used as what it is: for buffers on
 /// their way. What is kept or handed about is [`Plaintext`](crate::Plaintext).
