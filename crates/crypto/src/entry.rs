@@ -3,8 +3,7 @@
 //! `nonce 12 | AES-256-GCM(page key, nonce, tag 16 | subject 16 | record 16 | version u64, AAD =
 //! "sr1\0entry\0" | tenant 16 | index u32 | page 16 | row 8)`. Layout: `docs/formats/index-entry.md`.
 
-use strongroom_model::{RecordId, Rng, SubjectId, TenantId};
-use zeroize::{Zeroize, Zeroizing};
+use strongroom_model::{RecordId, Rng, SubjectId, TenantId, Wipe, Wiping};
 
 use crate::gcm::{Gcm, NONCE, TAG, WipedGcm};
 use crate::layout::Reader;
@@ -32,8 +31,7 @@ pub struct EntryPlace {
 }
 
 /// What an entry says: a record with this value exists. It wipes itself.
-#[derive(PartialEq, Eq, Zeroize)]
-#[zeroize(drop)]
+#[derive(PartialEq, Eq)]
 pub struct Entry {
     /// The keyed hash of the value.
     pub tag: [u8; 16],
@@ -62,6 +60,15 @@ impl Entry {
     }
 }
 
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.tag.wipe();
+        self.subject.wipe();
+        self.record.wipe();
+        self.version.wipe();
+    }
+}
+
 /// Seals an entry under its page's key, with a random nonce: a page key is random, serves one page,
 /// and sees at most [`PAGE_ENTRIES_MAX`] entries.
 ///
@@ -70,7 +77,7 @@ impl Entry {
 pub fn seal(page_key: &Key, place: &EntryPlace, entry: &Entry, rng: &dyn Rng) -> Result<Vec<u8>> {
     let mut nonce = [0; NONCE];
     rng.fill(&mut nonce)?;
-    let mut clear = Zeroizing::new([0; CLEAR]);
+    let mut clear = Wiping::new([0; CLEAR]);
     let bytes: &mut [u8; CLEAR] = &mut clear;
     bytes[..16].copy_from_slice(&entry.tag);
     bytes[16..32].copy_from_slice(&entry.subject);
@@ -116,7 +123,7 @@ impl PageReader {
 fn open_page_entry(cipher: &WipedGcm, place: &EntryPlace, sealed: &[u8]) -> Option<Entry> {
     let mut reader = Reader::new(sealed);
     let nonce = reader.array()?;
-    let mut clear = Zeroizing::new(reader.array::<CLEAR>()?);
+    let mut clear = Wiping::new(reader.array::<CLEAR>()?);
     let tag = reader.array()?;
     reader.end()?;
     cipher.open(&nonce, &associated(place), &mut *clear, &tag).ok()?;

@@ -1,6 +1,6 @@
 //! HKDF (RFC 5869) with SHA-256 and SHA-512 over the HMAC of this crate.
 
-use zeroize::Zeroizing;
+use strongroom_model::Wiping;
 
 use crate::mac::{Hmac256, Hmac512};
 
@@ -17,8 +17,8 @@ macro_rules! expand {
     ($name:ident, $hmac:ident, $digest:literal) => {
         pub(crate) fn $name(prk: &[u8], info: &[&[u8]], okm: &mut [u8]) {
             let hmac = $hmac::new(prk);
-            let mut previous = Zeroizing::new([0; $digest]);
-            let mut block = Zeroizing::new([0; $digest]);
+            let mut previous = Wiping::new([0; $digest]);
+            let mut block = Wiping::new([0; $digest]);
             for (counter, out) in (1..=u8::MAX).zip(okm.chunks_mut($digest)) {
                 let before = (counter > 1).then_some(previous.as_slice());
                 let parts = before.into_iter().chain(info.iter().copied());

@@ -37,3 +37,4 @@ pub use context::{Context, MessagePurpose};
 pub use error::{Error, Result};
 pub use key::Key;
 pub use rng::SystemRng;
+pub use wiping::scrub_once;

@@ -52,6 +52,12 @@ macro_rules! hash_and_hmac {
             pub(crate) fn update(&mut self, mut bytes: &[u8]) {
                 self.length = self.length.wrapping_add(bytes.len() as $count);
                 while !bytes.is_empty() {
+                    if self.filled == 0 {
+                        // Whole blocks are taken from where they are, all at once.
+                        let (blocks, rest) = bytes.as_chunks();
+                        $compress(&mut self.state, blocks);
+                        bytes = rest;
+                    }
                     let (now, later) = bytes.split_at(bytes.len().min($block - self.filled));
                     let end = self.filled + now.len();
                     if let Some(room) = self.block.get_mut(self.filled..end) {

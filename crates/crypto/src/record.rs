@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use strongroom_model::{Plaintext, Rng};
+use strongroom_model::{Plaintext, Rng, Wipe};
 
 use crate::derived::{COMMITMENT, Derived, HEAD, SALT};
 use crate::gcm::{Gcm, TAG, WipedGcm};
@@ -81,23 +81,24 @@ fn seal_segments(
 /// # Errors
 /// [`Error::Damaged`] if the record was sealed for another place or under another key, if its
 /// directory or padding changed, or if they say what [`seal`] never writes.
-pub fn open<'a>(key: &Key, context: &Context, sealed: &'a [u8]) -> Result<OpenRecord<'a>> {
-    let body = stream::body(context, sealed)?;
-    scrub_after_cipher(|| read(key, context, body)).ok_or(Error::Damaged)
+pub fn open<B: AsRef<[u8]>>(key: &Key, context: &Context, sealed: B) -> Result<OpenRecord<B>> {
+    let opened = scrub_after_cipher(|| read(key, context, stream::body(context, sealed.as_ref())?));
+    let (derived, cipher, fields) = opened?;
+    Ok(OpenRecord { derived, cipher, fields, sealed })
 }
 
 /// Fields in ascending order, with the places of their segments in the body.
 type Fields = Vec<(u32, Range<usize>)>;
 
 /// A record whose directory is open and whose fields are still sealed.
-pub struct OpenRecord<'a> {
+pub struct OpenRecord<B> {
     derived: Derived,
     cipher: WipedGcm,
     fields: Fields,
-    body: &'a [u8],
+    sealed: B,
 }
 
-impl OpenRecord<'_> {
+impl<B: AsRef<[u8]>> OpenRecord<B> {
     /// The fields that the record has, in ascending order.
     pub fn fields(&self) -> impl Iterator<Item = u32> + '_ {
         self.fields.iter().map(|(number, _)| *number)
@@ -108,15 +109,30 @@ impl OpenRecord<'_> {
     /// # Errors
     /// [`Error::Damaged`] if the field's bytes changed.
     pub fn open_field(&self, number: u32) -> Result<Option<Plaintext<Vec<u8>>>> {
+        let mut opened = Plaintext::new(Vec::new());
+        Ok(self.open_field_into(number, &mut opened)?.then_some(opened))
+    }
+
+    /// Opens one field into `out`, in place of what is there, which may be another field that is no
+    /// longer needed; `false`, and nothing is touched, if the record does not have it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the field's bytes changed; then nothing of it is in `out`.
+    pub fn open_field_into(&self, number: u32, out: &mut Plaintext<Vec<u8>>) -> Result<bool> {
         let Ok(found) = self.fields.binary_search_by_key(&number, |(field, _)| *field) else {
-            return Ok(None);
+            return Ok(false);
         };
         let segment = self
             .fields
             .get(found)
-            .and_then(|(_, place)| self.body.get(place.clone()))
+            .and_then(|(_, place)| self.body().get(place.clone()))
             .ok_or(Error::Damaged)?;
-        scrub_after_cipher(|| open_segment(&self.cipher, &self.derived, number, segment)).map(Some)
+        scrub_after_cipher(|| open_segment(&self.cipher, &self.derived, number, segment, out))?;
+        Ok(true)
+    }
+
+    fn body(&self) -> &[u8] {
+        self.sealed.as_ref().get(Context::HEADER_BYTES..).unwrap_or_default()
     }
 }
 
@@ -148,21 +164,30 @@ fn padded(directory: usize, fields: &[(u32, &[u8])]) -> Option<usize> {
     segments.checked_add(PRELUDE + directory)?.checked_next_multiple_of(BLOCK)
 }
 
-/// `None` if it is not a body of this key and place, as [`seal`] writes it.
-fn read<'a>(key: &Key, context: &Context, body: &'a [u8]) -> Option<OpenRecord<'a>> {
+/// What opens the fields of a body, and where they are.
+///
+/// # Errors
+/// [`Error::Damaged`] if it is not a body of this key and place, as [`seal`] writes it.
+fn read(key: &Key, context: &Context, body: &[u8]) -> Result<(Derived, WipedGcm, Fields)> {
     let mut reader = Reader::new(body);
-    let salt = reader.array::<SALT>()?;
-    let commitment = reader.array::<COMMITMENT>()?;
-    let size = usize::from(reader.u16()?);
-    let sealed_directory = reader.slice(size)?;
+    let salt = reader.array::<SALT>().ok_or(Error::Damaged)?;
+    let commitment = reader.array::<COMMITMENT>().ok_or(Error::Damaged)?;
+    let size = usize::from(reader.u16().ok_or(Error::Damaged)?);
+    let sealed_directory = reader.slice(size).ok_or(Error::Damaged)?;
     let derived = Derived::record(key, &salt, &context.ctx_and_header());
-    derived.check(&commitment).ok()?;
+    derived.check(&commitment)?;
     let cipher = WipedGcm::new(derived.message_key());
-    let directory = open_segment(&cipher, &derived, DIRECTORY, sealed_directory).ok()?;
-    let (fields, end) = read_directory(directory.expose(), PRELUDE + size)?;
-    let exact = end.checked_next_multiple_of(BLOCK)? == body.len();
-    let zeros = body.get(end..)?.iter().all(|byte| *byte == 0);
-    (exact && zeros).then_some(OpenRecord { derived, cipher, fields, body })
+    let mut directory = Plaintext::new(Vec::new());
+    open_segment(&cipher, &derived, DIRECTORY, sealed_directory, &mut directory)?;
+    let read = read_directory(directory.expose(), PRELUDE + size);
+    let (fields, end) = read.ok_or(Error::Damaged)?;
+    let exact = end.checked_next_multiple_of(BLOCK) == Some(body.len());
+    let padding = body.get(end..).ok_or(Error::Damaged)?;
+    if exact && padding.iter().all(|byte| *byte == 0) {
+        Ok((derived, cipher, fields))
+    } else {
+        Err(Error::Damaged)
+    }
 }
 
 /// The fields of a directory with the places of their segments, the first of which begins at
@@ -189,14 +214,26 @@ fn read_directory(directory: &[u8], start: usize) -> Option<(Fields, usize)> {
     Some((fields, end))
 }
 
+/// Opens a segment in place of what is in `out`.
 fn open_segment(
     cipher: &WipedGcm,
     derived: &Derived,
     number: u32,
     segment: &[u8],
-) -> Result<Plaintext<Vec<u8>>> {
+    out: &mut Plaintext<Vec<u8>>,
+) -> Result<()> {
     let (ciphertext, tag) = segment.split_last_chunk::<TAG>().ok_or(Error::Damaged)?;
-    let mut plaintext = Plaintext::new(ciphertext.to_vec());
-    cipher.open(&derived.nonce(number.into()), &[], plaintext.expose_mut(), tag)?;
-    Ok(plaintext)
+    let buffer = out.expose_mut();
+    if buffer.capacity() < ciphertext.len() {
+        // A vector that grows would leave what is in it behind.
+        buffer.wipe();
+        buffer.reserve_exact(ciphertext.len());
+    }
+    buffer.clear();
+    buffer.extend_from_slice(ciphertext);
+    let opened = cipher.open(&derived.nonce(number.into()), &[], buffer, tag);
+    if opened.is_err() {
+        buffer.wipe();
+    }
+    opened
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs::File;
+use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 
 use strongroom_model::{InstallId, TenantId};
@@ -12,7 +13,7 @@ use crate::mac::Hmac256;
 use crate::prf::Cover;
 use crate::seal_key::SealParameters;
 use crate::sign::SigningKey;
-use crate::wiping::scrub_after_cipher;
+use crate::wiping::{scrub_after_cipher, scrub_once};
 use crate::{Context, Key, MessagePurpose, SystemRng, line, record, root, seal_key, stream};
 
 /// Bytes read at once: so many that the buffer lies in a mapping of its own.
@@ -69,15 +70,17 @@ fn place(purpose: MessagePurpose) -> Context {
 type Use = (&'static str, fn(&Key));
 
 /// Everything that takes a key.
-const USES: [Use; 12] = [
+const USES: [Use; 14] = [
     ("a copy", |key| drop(key.duplicate())),
     ("a row", |key| open_stream(key, MessagePurpose::Row, 100)),
     ("a file of many chunks", |key| open_stream(key, MessagePurpose::File, 100_000)),
-    ("a record", |key| {
-        let place = place(MessagePurpose::Record);
-        let sealed = record::seal(key, &place, &[(1, b"Ada")], &SystemRng::new()).unwrap();
-        let open = record::open(key, &place, &sealed).unwrap();
-        drop(open.open_field(1).unwrap().unwrap());
+    ("a record", read_a_record),
+    ("a batch", |key| scrub_once(|| read_a_record(key))),
+    ("a batch that works deep down", |key| {
+        scrub_once(|| {
+            read_a_record(key);
+            far_below(read_a_record, key);
+        });
     }),
     ("an audit line", |key| {
         let prefix = line::Prefix { tenant: TenantId::PROVIDER, node: 1, n: 0, time_us: 0 };
@@ -122,6 +125,23 @@ fn open_stream(key: &Key, purpose: MessagePurpose, length: usize) {
     drop(stream::open(key, &place, &sealed).unwrap());
 }
 
+fn read_a_record(key: &Key) {
+    let place = place(MessagePurpose::Record);
+    let sealed = record::seal(key, &place, &[(1, b"Ada"), (2, b"Augusta")], &SystemRng::new());
+    let open = record::open(key, &place, sealed.unwrap()).unwrap();
+    drop(open.open_field(1).unwrap().unwrap());
+    drop(open.open_field(2).unwrap().unwrap());
+}
+
+/// Uses a key below a frame as large as the work of a batch may have.
+#[inline(never)]
+fn far_below(use_it: fn(&Key), key: &Key) {
+    let mut frame = [0_u8; 20 * 1024];
+    black_box(&mut frame);
+    use_it(key);
+    black_box(&mut frame);
+}
+
 /// In a frame of its own, so that its locals are gone when it returns.
 #[inline(never)]
 fn apply(use_it: fn(&Key), key: &Key) {
@@ -156,5 +176,24 @@ fn a_dropped_key_is_nowhere_in_memory() {
         for (what, needle) in needles {
             assert_eq!(found(&needle), 0, "{name}: {what}");
         }
+    }
+}
+
+#[test]
+fn a_batch_that_panics_is_over() {
+    let key = Key::generate(&SystemRng::new()).unwrap();
+    let needles = needles(&key);
+    let work = || {
+        scrub_once(|| {
+            read_a_record(&key);
+            // Without the words of a panic, which this test is not about.
+            std::panic::resume_unwind(Box::new(()));
+        });
+    };
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
+    apply(read_a_record, &key);
+    drop(key);
+    for (what, needle) in needles {
+        assert_eq!(found(&needle), 0, "{what}");
     }
 }

@@ -1,5 +1,6 @@
 //! Overwriting what a library leaves behind, without `unsafe`.
 
+use std::cell::Cell;
 use std::hint::black_box;
 
 use zeroize::optimization_barrier;
@@ -9,6 +10,13 @@ use zeroize::optimization_barrier;
 const CIPHER_STACK: usize = 24 * 1024;
 /// The same for hashing.
 const HASH_STACK: usize = 4 * 1024;
+/// The same for a batch of uses, which lie deeper by the frames of whoever uses them.
+const BATCH_STACK: usize = CIPHER_STACK + 24 * 1024;
+
+thread_local! {
+    /// Whether this thread is within [`scrub_once`], which overwrites the stack when it is done.
+    static IN_BATCH: Cell<bool> = const { Cell::new(false) };
+}
 
 /// A value of a library that does not wipe its keys, in a box that is overwritten with a blank
 /// value of the same type when it is dropped.
@@ -42,22 +50,52 @@ impl<T> Drop for WipingBox<T> {
             *self.value = blank;
             optimization_barrier(&*self.value);
         }
-        scrub_stack::<CIPHER_STACK>();
+        if !IN_BATCH.get() {
+            scrub_stack::<CIPHER_STACK>();
+        }
     }
+}
+
+/// Does work that uses ciphers many times, and overwrites the stack once: when all of it is done, and
+/// before anything else runs on it. Without it every use overwrites the stack for itself.
+///
+/// The work may be some 20 KiB of stack above the ciphers; what it returns should hold its
+/// secrets in boxes.
+pub fn scrub_once<R>(work: impl FnOnce() -> R) -> R {
+    /// Ends the batch, also of work that panics.
+    struct Batch;
+
+    impl Drop for Batch {
+        fn drop(&mut self) {
+            IN_BATCH.set(false);
+            scrub_stack::<BATCH_STACK>();
+        }
+    }
+
+    if IN_BATCH.replace(true) {
+        return work();
+    }
+    let _batch = Batch;
+    in_a_frame_below(work)
 }
 
 /// Does some work with ciphers or signatures, then overwrites the stack that it used. What it
 /// returns should be a box, or nothing secret.
 pub(crate) fn scrub_after_cipher<R>(work: impl FnOnce() -> R) -> R {
-    let result = in_a_frame_below(work);
-    scrub_stack::<CIPHER_STACK>();
-    result
+    scrub_after::<CIPHER_STACK, R>(work)
 }
 
 /// The same for work that only hashes.
 pub(crate) fn scrub_after_hash<R>(work: impl FnOnce() -> R) -> R {
+    scrub_after::<HASH_STACK, R>(work)
+}
+
+fn scrub_after<const BYTES: usize, R>(work: impl FnOnce() -> R) -> R {
+    if IN_BATCH.get() {
+        return work();
+    }
     let result = in_a_frame_below(work);
-    scrub_stack::<HASH_STACK>();
+    scrub_stack::<BYTES>();
     result
 }
 

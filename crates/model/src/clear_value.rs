@@ -3,15 +3,17 @@
 use std::fmt;
 
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
+
+use crate::Wipe;
 
 /// Something in the clear that wipes itself when dropped.
 ///
 /// It has no `Debug`, `Display`, `Clone`, `PartialEq` or `Serialize`; what leaves it goes through
 /// [`Plaintext::expose`], the one word to search for.
-pub struct Plaintext<T: Zeroize>(T);
+pub struct Plaintext<T: Wipe>(T);
 
-impl<T: Zeroize> Plaintext<T> {
+impl<T: Wipe> Plaintext<T> {
     /// Takes a value in.
     pub const fn new(value: T) -> Self {
         Self(value)
@@ -28,14 +30,13 @@ impl<T: Zeroize> Plaintext<T> {
     }
 }
 
-impl<T: Zeroize> Drop for Plaintext<T> {
+impl<T: Wipe> Drop for Plaintext<T> {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.wipe();
     }
 }
 
 /// A JSON value in the clear, as a caller sent it or is about to receive it.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub enum ClearValue {
     /// `null`.
     Null,
@@ -54,13 +55,37 @@ pub enum ClearValue {
 }
 
 /// One member of an object.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Member {
     /// Its name.
     pub name: String,
     /// Its value.
     pub value: ClearValue,
 }
+
+impl Drop for ClearValue {
+    fn drop(&mut self) {
+        match self {
+            Self::Null => {}
+            Self::Boolean(value) => value.wipe(),
+            Self::Integer(value) => value.wipe(),
+            Self::Float(value) => value.wipe(),
+            Self::Text(text) => text.wipe(),
+            // What is in them wipes itself next.
+            Self::List(_) | Self::Object(_) => {}
+        }
+    }
+}
+
+impl ZeroizeOnDrop for ClearValue {}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // The value wipes itself next.
+        self.name.wipe();
+    }
+}
+
+impl ZeroizeOnDrop for Member {}
 
 impl ClearValue {
     /// The string in it, if it is one.
@@ -137,18 +162,60 @@ impl ClearValue {
 /// Appends a string as JSON.
 pub fn write_json_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
+    write_escaped(text, out);
+    out.push(b'"');
+}
+
+/// Appends what is shown of something as a JSON string.
+pub fn write_json_shown(value: &impl fmt::Display, out: &mut Vec<u8>) {
+    struct Escaping<'o>(&'o mut Vec<u8>);
+
+    impl fmt::Write for Escaping<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            write_escaped(text, self.0);
+            Ok(())
+        }
+    }
+
+    out.push(b'"');
+    // Writing to memory does not fail.
+    let _ = fmt::Write::write_fmt(&mut Escaping(out), format_args!("{value}"));
+    out.push(b'"');
+}
+
+/// Appends a text in runs between what has to be escaped.
+fn write_escaped(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some((run, escaped, after)) = next_escape(rest) {
+        out.extend_from_slice(run);
+        match escaped {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
         }
+        rest = after;
     }
-    out.push(b'"');
+    out.extend_from_slice(rest);
+}
+
+/// What stands before the first byte that has to be escaped, that byte, and what follows it.
+fn next_escape(bytes: &[u8]) -> Option<(&[u8], u8, &[u8])> {
+    let is_plain = |run: &&[u8; RUN]| !run.iter().fold(false, |found, byte| found | escapes(*byte));
+    let plain = bytes.as_chunks().0.iter().take_while(is_plain).count() * RUN;
+    let place = bytes.iter().skip(plain).position(|byte| escapes(*byte))? + plain;
+    let (run, rest) = bytes.split_at_checked(place)?;
+    let (escaped, after) = rest.split_first()?;
+    Some((run, *escaped, after))
+}
+
+/// So many bytes are looked at together, which the compiler does in one step.
+const RUN: usize = 32;
+
+const fn escapes(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
 }
 
 impl<'de> serde::Deserialize<'de> for ClearValue {
@@ -311,6 +378,26 @@ mod tests {
         for text in [r#"{"a":[1,-2,2.5,true,null,"é\"\\\n\u0001"],"b":{}}"#, "null", "[]", "\"\""]
         {
             assert_eq!(json(text), text);
+        }
+    }
+
+    #[test]
+    fn every_character_is_written_as_another_library_reads_it() {
+        for character in (0..0x250).filter_map(char::from_u32).chain(['\u{2028}', '😀']) {
+            let long = "a".repeat(2 * RUN - 1);
+            for text in [
+                format!("{character}"),
+                format!("a{character}b{character}{character}"),
+                format!("{long}{character}{long}{character}"),
+            ] {
+                let mut out = Vec::new();
+                write_json_text(&text, &mut out);
+                let mut shown = Vec::new();
+                write_json_shown(&text, &mut shown);
+                assert_eq!(shown, out);
+                assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+                assert!(out.iter().all(|byte| *byte >= 0x20), "{text:?}");
+            }
         }
     }
 

@@ -15,23 +15,34 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Characters of 128 bits in base32; the first one carries three bits only.
 const ENCODED: usize = 26;
 
-fn encode(id: u128) -> String {
-    (0..ENCODED)
-        .rev()
-        .map(|place| {
-            let index = usize::try_from((id >> (5 * place)) & 31).unwrap_or(0);
-            char::from(ALPHABET.get(index).copied().unwrap_or(b'0'))
-        })
-        .collect()
+fn encode(id: u128) -> [u8; ENCODED] {
+    let mut left = id;
+    let mut text = [0; ENCODED];
+    for character in text.iter_mut().rev() {
+        let digit = usize::try_from(left & 31).unwrap_or(0);
+        *character = ALPHABET.get(digit).copied().unwrap_or(b'0');
+        left >>= 5;
+    }
+    text
 }
 
 fn decode(text: &str) -> Option<u128> {
     if text.len() != ENCODED || text.as_bytes().first().is_some_and(|first| *first > b'7') {
         return None;
     }
-    text.bytes().try_fold(0u128, |id, byte| {
-        let digit = ALPHABET.iter().position(|known| *known == byte)?;
-        Some((id << 5) | u128::try_from(digit).ok()?)
+    text.bytes().try_fold(0u128, |id, byte| Some((id << 5) | u128::from(digit(byte)?)))
+}
+
+/// The place of a character in the alphabet.
+const fn digit(character: u8) -> Option<u8> {
+    Some(match character {
+        b'0'..=b'9' => character - b'0',
+        b'a'..=b'h' => character - b'a' + 10,
+        b'j' | b'k' => character - b'j' + 18,
+        b'm' | b'n' => character - b'm' + 20,
+        b'p'..=b't' => character - b'p' + 22,
+        b'v'..=b'z' => character - b'v' + 27,
+        _ => return None,
     })
 }
 
@@ -90,7 +101,8 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", $prefix, encode(self.0.as_u128()))
+                f.write_str($prefix)?;
+                f.write_str(str::from_utf8(&encode(self.0.as_u128())).unwrap_or_default())
             }
         }
 
@@ -196,6 +208,14 @@ mod tests {
             let id = RecordId(uuid.parse().unwrap());
             assert_eq!(id.to_string(), format!("rec_{suffix}"));
             assert_eq!(format!("rec_{suffix}").parse(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn every_character_of_the_alphabet_is_its_own_digit_and_no_other_is_one() {
+        for byte in 0..=u8::MAX {
+            let place = ALPHABET.iter().position(|known| *known == byte);
+            assert_eq!(digit(byte).map(usize::from), place, "{byte}");
         }
     }
 

@@ -19,6 +19,7 @@ pub mod tenant;
 pub mod time;
 pub mod user;
 pub mod value;
+pub mod wipe;
 
 pub use access::*;
 pub use audit::*;
@@ -35,6 +36,7 @@ pub use tenant::*;
 pub use time::*;
 pub use user::*;
 pub use value::*;
+pub use wipe::{Wipe, Wiping};
 
 /// Where randomness comes from. The operating system's generator in production, a seeded one in
 /// tests that must repeat.

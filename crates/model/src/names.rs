@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -10,9 +11,10 @@ use crate::Malformed;
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $parse:ident, $pattern:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
-        #[cbor(transparent)]
-        pub struct $name(#[n(0)] Box<str>);
+        ///
+        /// Cheap to clone.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -50,6 +52,20 @@ macro_rules! name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
                 text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self, to: &mut minicbor::Encoder<W>, _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                to.str(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(from: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                from.str().map(|text| Self(text.into()))
             }
         }
 

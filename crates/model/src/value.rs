@@ -1,9 +1,9 @@
 //! How the values of each field type are checked, stored and shown; `docs/formats/values.md` has the bytes.
 
-use zeroize::Zeroizing;
+use std::fmt::Write as _;
 
 use crate::clear_value::Member;
-use crate::{ClearValue, FieldType, Malformed, Plaintext, RecordId, SubjectId, Timestamp};
+use crate::{ClearValue, FieldType, Malformed, Plaintext, RecordId, SubjectId, Timestamp, Wiping};
 
 /// A text value is cut off here, by refusing it.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -150,8 +150,8 @@ fn phone(text: &str) -> Result<&str, Malformed> {
 /// A card number: its digits, which must pass the Luhn check (ISO/IEC 7812-1, annex B).
 fn card(text: &str) -> Result<Vec<u8>, Malformed> {
     let wrong = Malformed("not a card number: 12 to 19 digits that pass the Luhn check");
-    let digits: Zeroizing<Vec<u8>> =
-        Zeroizing::new(text.bytes().filter(|b| *b != b' ' && *b != b'-').collect());
+    let digits: Wiping<Vec<u8>> =
+        Wiping::new(text.bytes().filter(|b| *b != b' ' && *b != b'-').collect());
     if !(12..=19).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return Err(wrong);
     }
@@ -224,7 +224,7 @@ fn decimal(value: &ClearValue) -> Result<[u8; 17], Malformed> {
     let text = match value {
         ClearValue::Text(text) => text.as_str(),
         ClearValue::Integer(whole) => {
-            owned = Zeroizing::new(whole.to_string());
+            owned = Wiping::new(whole.to_string());
             owned.as_str()
         }
         ClearValue::Float(_)
@@ -255,15 +255,19 @@ fn decimal(value: &ClearValue) -> Result<[u8; 17], Malformed> {
     Ok(bytes)
 }
 
+/// Most characters of a decimal number: its digits, a zero before the point, point and sign. The places
+/// after the point are kept in a byte.
+const DECIMAL_LENGTH_MAX: usize = u8::MAX as usize + 3;
+
 fn show_decimal(stored: [u8; 17]) -> String {
     let mut digits = [0; 16];
     digits.copy_from_slice(&stored[..16]);
     let value = i128::from_be_bytes(digits);
     let places = usize::from(stored[16]);
-    let mut text = value.unsigned_abs().to_string();
-    if text.len() <= places {
-        text.insert_str(0, &"0".repeat(places + 1 - text.len()));
-    }
+    // Sized once, so that no part of it is left where it has grown out of.
+    let mut text = String::with_capacity(DECIMAL_LENGTH_MAX);
+    // Writing to a string does not fail.
+    let _ = write!(text, "{:0>1$}", value.unsigned_abs(), places + 1);
     if places > 0 {
         text.insert(text.len() - places, '.');
     }

@@ -8,10 +8,10 @@
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use strongroom_crypto::{Key, entry, mac};
+use strongroom_crypto::{Key, entry, mac, scrub_once};
 use strongroom_keyring::{Half, Leaf, Service};
 use strongroom_model::{RecordId, SubjectId, TenantId};
-use strongroom_storage::{Batch, KeyRange, RowKey};
+use strongroom_storage::{Batch, KeyRange, Row, RowKey};
 
 use crate::rows::OwnerLeaf;
 use crate::snapshot::Snapshot;
@@ -135,13 +135,11 @@ impl Vault {
             return Ok(Vec::new());
         }
         let reader = entry::PageReader::new(&self.page_key(index, page.row.slot).await?);
-        rows.into_iter()
-            .map(|(key, row)| {
-                let place =
-                    entry_place(index, &page.row.id, &key).ok_or_else(crate::rows::damaged)?;
-                Ok((key, reader.open(&place, &row.value)?))
-            })
-            .collect()
+        let open = |(key, row): (RowKey, Row)| {
+            let place = entry_place(index, &page.row.id, &key).ok_or_else(crate::rows::damaged)?;
+            Ok((key, reader.open(&place, &row.value)?))
+        };
+        scrub_once(|| rows.into_iter().map(open).collect())
     }
 
     /// Splits a page in sixteen, in a commit of its own.

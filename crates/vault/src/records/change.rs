@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use strongroom_access_policy::{FieldView, Shown, is_mask_of};
+use strongroom_crypto::scrub_once;
 use strongroom_model::{
     Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext, RecordHead,
     RecordId, Touch, UserId,
@@ -86,11 +87,14 @@ async fn once(
     let checked = writer.check(ctx, &wanted.fields, false).await?;
     let head = changed_head(vault, &opened, &written, &checked, wanted);
     let mut fields: BTreeMap<u32, Plaintext<Vec<u8>>> = BTreeMap::new();
-    for number in opened.fields() {
-        if !written.contains(&FieldNumber(number)) {
-            fields.insert(number, opened.open(number)?.ok_or_else(damaged)?);
+    scrub_once(|| {
+        for number in opened.fields() {
+            if !written.contains(&FieldNumber(number)) {
+                fields.insert(number, opened.open(number)?.ok_or_else(damaged)?);
+            }
         }
-    }
+        Ok::<_, VaultError>(())
+    })?;
     fields.extend(checked.fields.into_iter().map(|(number, value)| (number.0, value)));
     // What the change makes of the record must be within the caller's rows too.
     if let Err(refusal) = decide_as(&head, Action::Update, asked) {
@@ -143,7 +147,7 @@ fn numbers(
 fn refuse_masks(
     collection: &Collection,
     seen: &[FieldView],
-    opened: &Opened<'_>,
+    opened: &Opened,
     sent: &[(FieldName, ClearValue)],
 ) -> Result<(), VaultError> {
     for (name, value) in sent {
@@ -164,7 +168,7 @@ fn refuse_masks(
 
 fn changed_head(
     vault: &Vault,
-    opened: &Opened<'_>,
+    opened: &Opened,
     written: &[FieldNumber],
     checked: &Checked,
     wanted: &ChangeRecord,

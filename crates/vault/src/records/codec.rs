@@ -1,11 +1,11 @@
 //! Records as they are kept: `subject 16 | slot u64 | header16 | body`, field 0 of the body being
 //! the record head (`docs/formats/record-head.md`).
 
-use strongroom_crypto::{Context, Key, MessagePurpose, record};
+use bytes::Bytes;
+use strongroom_crypto::{Context, Key, MessagePurpose, record, scrub_once};
 use strongroom_keyring::Half;
-use strongroom_model::{Collection, Plaintext, RecordHead, RecordId, SubjectId, TenantId};
+use strongroom_model::{Collection, Plaintext, RecordHead, RecordId, SubjectId, TenantId, Wiping};
 use strongroom_storage::Row;
-use zeroize::Zeroizing;
 
 use crate::rows::{damaged, join_owner, split_owner};
 use crate::{Vault, VaultError};
@@ -38,20 +38,31 @@ impl SealedRecord {
     }
 
     /// The sealed message.
-    pub(crate) fn message(&self) -> &[u8] {
-        self.row.value.get(crate::rows::OWNER_BYTES..).unwrap_or_default()
+    fn message(&self) -> Bytes {
+        let mut message = self.row.value.clone();
+        message.split_off(message.len().min(crate::rows::OWNER_BYTES))
     }
 }
 
 /// A record whose head has been opened.
-pub(crate) struct Opened<'a> {
+pub(crate) struct Opened {
     pub(crate) head: RecordHead,
-    body: record::OpenRecord<'a>,
+    body: record::OpenRecord<Bytes>,
 }
 
-impl Opened<'_> {
-    /// Opens one field. Only [`crate::records::view::disclose`] and the re-sealing of a changed
-    /// record call it.
+impl Opened {
+    /// Opens one field in place of what is in `out`; `false` if there is none. Only
+    /// [`crate::records::view::disclose`] and the re-sealing of a changed record call it, and
+    /// [`Opened::open`].
+    pub(crate) fn open_into(
+        &self,
+        field: u32,
+        out: &mut Plaintext<Vec<u8>>,
+    ) -> Result<bool, VaultError> {
+        Ok(self.body.open_field_into(field, out)?)
+    }
+
+    /// The same, for a field that is kept.
     pub(crate) fn open(&self, field: u32) -> Result<Option<Plaintext<Vec<u8>>>, VaultError> {
         Ok(self.body.open_field(field)?)
     }
@@ -77,14 +88,14 @@ impl Vault {
     }
 
     /// Opens a record's head, and nothing else of it.
-    pub(crate) fn open_head<'a>(
+    pub(crate) fn open_head(
         &self,
         key: &Key,
         tenant: TenantId,
         collection: &Collection,
         id: RecordId,
-        sealed: &'a SealedRecord,
-    ) -> Result<Opened<'a>, VaultError> {
+        sealed: &SealedRecord,
+    ) -> Result<Opened, VaultError> {
         let context = self.record_context(
             tenant,
             collection,
@@ -93,8 +104,12 @@ impl Vault {
             sealed.place,
             sealed.version,
         );
-        let body = record::open(key, &context, sealed.message())?;
-        let head = body.open_field(0)?.ok_or_else(damaged)?;
+        let (body, head) = scrub_once(|| {
+            let body = record::open(key, &context, sealed.message())?;
+            let head = body.open_field(0)?;
+            Ok::<_, VaultError>((body, head))
+        })?;
+        let head = head.ok_or_else(damaged)?;
         let head: RecordHead = minicbor::decode(head.expose()).map_err(|_| damaged())?;
         if head.subject != sealed.subject {
             return Err(damaged());
@@ -115,7 +130,7 @@ impl Vault {
         head: &RecordHead,
         fields: &[(u32, &[u8])],
     ) -> Result<Vec<u8>, VaultError> {
-        let encoded = Zeroizing::new(
+        let encoded = Wiping::new(
             minicbor::to_vec(head)
                 .map_err(|_| VaultError::Internal("a head that cannot be encoded".into()))?,
         );

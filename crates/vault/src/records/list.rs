@@ -1,15 +1,16 @@
 //! Somebody lists the records of a collection.
 
 use strongroom_access_policy::{
-    AccessRequest, Facts, Permit, RecordFacts, SubjectFacts, decide_list,
+    AccessRequest, Facts, ListPermit, Permit, RecordFacts, SubjectFacts, decide_list,
 };
-use strongroom_crypto::Key;
+use strongroom_crypto::{Key, scrub_once};
 use strongroom_model::{
-    Action, AuditObject, CollectionName, RecordId, SubjectHead, SubjectState, TOUCHES_MAX,
+    Action, AuditObject, Collection, CollectionName, RecordId, SubjectHead, SubjectState,
+    TOUCHES_MAX, TenantId,
 };
 use strongroom_storage::{KeyRange, RowKey};
 
-use crate::records::SealedRecord;
+use crate::records::codec::{Opened, SealedRecord};
 use crate::records::read::person;
 use crate::records::view::{Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Loaded, Snapshot, attempt};
@@ -47,11 +48,19 @@ pub async fn list(
     attempt(|| once(vault, ctx, &wanted)).await
 }
 
-/// A record on the page, its head open and what the caller may see decided.
-struct Entry {
+/// A record that is looked at, with what opens it and whom it is about.
+struct Found {
     id: RecordId,
     sealed: SealedRecord,
     key: Key,
+    subject: Loaded<SubjectHead>,
+}
+
+/// A record on the page, its head open and what the caller may see decided.
+struct Entry {
+    id: RecordId,
+    version: u64,
+    opened: Opened,
     permit: Permit,
     subject: Loaded<SubjectHead>,
 }
@@ -110,7 +119,7 @@ async fn once(
     let mut last = None;
     let mut scanned = 0;
     let mut ended = false;
-    'pages: while !ended && scanned < SCANNED_MAX {
+    while !ended && scanned < SCANNED_MAX && entries.len() < wanted.page.limit {
         let want = wanted.page.limit - entries.len();
         let rows = vault.store.scan(&range, want).await?;
         ended = rows.len() < want;
@@ -125,33 +134,27 @@ async fn once(
             .map(|(_, _, record)| keyspace::subject_head(tenant, record.subject))
             .collect();
         let subjects = snapshot.load_subjects(&heads).await?;
+        let mut found = Vec::with_capacity(sealed.len());
         for ((key, id, sealed), subject) in sealed.into_iter().zip(subjects) {
-            last = Some(key.clone());
-            range = KeyRange::after(&key, list);
+            last = Some(key);
             let Some(subject) = subject.filter(|subject| subject.state != SubjectState::Erased)
             else {
                 continue;
             };
-            let record_key = match vault.record_key(tenant, &collection, sealed.place).await {
-                Err(VaultError::Erased(_)) => continue,
-                key => key?,
-            };
-            let shown = {
-                let opened = vault.open_head(&record_key, tenant, &collection, id, &sealed)?;
-                let record = RecordFacts {
-                    id,
-                    head: &opened.head,
-                    subject: SubjectFacts::from(&*subject.value),
-                };
-                permit.view_of(&record)
-            };
-            if let Some(permit) = shown {
-                entries.push(Entry { id, sealed, key: record_key, permit, subject });
-                if entries.len() == wanted.page.limit {
-                    break 'pages;
-                }
+            match vault.record_key(tenant, &collection, sealed.place).await {
+                Err(VaultError::Erased(_)) => {}
+                key => found.push(Found { id, sealed, key: key?, subject }),
             }
         }
+        if let Some(last) = &last {
+            range = KeyRange::after(last, list);
+        }
+        scrub_once(|| {
+            for record in found {
+                entries.extend(look_at(vault, tenant, &collection, &permit, record)?);
+            }
+            Ok::<_, VaultError>(())
+        })?;
     }
 
     // The record of it.
@@ -165,23 +168,38 @@ async fn once(
     let committed = vault.put_on_record(ctx, snapshot, event).await?;
 
     // The effect.
-    let mut items = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let opened = vault.open_head(&entry.key, tenant, &collection, entry.id, &entry.sealed)?;
+    let show = |entry: Entry| {
         let known = Known {
             id: entry.id,
-            version: entry.sealed.version,
+            version: entry.version,
             collection: &collection,
             person: person(&entry.subject),
-            opened: &opened,
+            opened: &entry.opened,
         };
-        items.push(disclose(entry.permit, &committed, &ticket, &known)?);
-    }
+        disclose(entry.permit, &committed, &ticket, &known)
+    };
+    let items = scrub_once(|| entries.into_iter().map(show).collect::<Result<Vec<_>, _>>())?;
     let next = match last {
         Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),
         Some(_) | None => None,
     };
     Ok(Answer { value: Listed { items, next }, lines: committed.places().to_vec() })
+}
+
+/// Opens a record's head and decides what of it is shown; nothing, where it is not on the list.
+fn look_at(
+    vault: &Vault,
+    tenant: TenantId,
+    collection: &Collection,
+    permit: &ListPermit<'_>,
+    found: Found,
+) -> Result<Option<Entry>, VaultError> {
+    let Found { id, sealed, key, subject } = found;
+    let opened = vault.open_head(&key, tenant, collection, id, &sealed)?;
+    let record =
+        RecordFacts { id, head: &opened.head, subject: SubjectFacts::from(&*subject.value) };
+    let shown = permit.view_of(&record);
+    Ok(shown.map(|permit| Entry { id, version: sealed.version, opened, permit, subject }))
 }
 
 impl Snapshot<'_> {

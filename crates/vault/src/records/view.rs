@@ -1,6 +1,7 @@
 //! What a caller sees of a record, and the one function that opens it.
 
-use strongroom_access_policy::{Permit, Shown, mask};
+use strongroom_access_policy::{FieldView, Permit, Shown, mask};
+use strongroom_crypto::scrub_once;
 use strongroom_model::{
     ClearValue, Collection, CollectionName, ExternalId, FieldName, FieldNumber, Plaintext,
     RecordId, SubjectId, Timestamp, UserId,
@@ -100,25 +101,7 @@ pub(crate) fn disclose(
         return Err(VaultError::Internal("nothing was put on record".into()));
     }
     ticket.still_admitted()?;
-    let granted = permit.spend();
-    let mut fields = Vec::new();
-    let mut masked = Vec::new();
-    for shown in &granted.fields {
-        let Some(field) = record.collection.field_of(shown.number).filter(|field| !field.retired)
-        else {
-            continue;
-        };
-        let Some(stored) = record.opened.open(shown.number.0)? else { continue };
-        let value = field.kind.load(stored.expose()).map_err(|_| damaged())?;
-        match shown.shown {
-            Shown::Clear => fields.push((field.name.clone(), value)),
-            Shown::Masked(by) => {
-                if let Some(left) = mask(by, &field.kind, &value) {
-                    masked.push((field.name.clone(), Plaintext::new(left)));
-                }
-            }
-        }
-    }
+    let (fields, masked) = scrub_once(|| open_shown(&permit.spend().fields, record))?;
     let head = &record.opened.head;
     Ok(RecordView {
         id: record.id,
@@ -134,6 +117,37 @@ pub(crate) fn disclose(
     })
 }
 
+/// A record's fields as they are shown: in the clear, and what masks leave of them.
+type ShownFields = (Vec<(FieldName, ClearValue)>, Vec<(FieldName, Plaintext<String>)>);
+
+fn open_shown(views: &[FieldView], record: &Known<'_>) -> Result<ShownFields, VaultError> {
+    let mut fields = Vec::with_capacity(views.len());
+    let mut masked = Vec::new();
+    let mut stored = Plaintext::new(Vec::with_capacity(FIRST_CAPACITY));
+    for view in views {
+        let Some(field) = record.collection.field_of(view.number).filter(|field| !field.retired)
+        else {
+            continue;
+        };
+        if !record.opened.open_into(view.number.0, &mut stored)? {
+            continue;
+        }
+        let value = field.kind.load(stored.expose()).map_err(|_| damaged())?;
+        match view.shown {
+            Shown::Clear => fields.push((field.name.clone(), value)),
+            Shown::Masked(by) => {
+                if let Some(left) = mask(by, &field.kind, &value) {
+                    masked.push((field.name.clone(), Plaintext::new(left)));
+                }
+            }
+        }
+    }
+    Ok((fields, masked))
+}
+
+/// Room for most fields, so that one buffer serves them all.
+const FIRST_CAPACITY: usize = 1024;
+
 /// A record whose head is open.
 pub(crate) struct Known<'a> {
     pub(crate) id: RecordId,
@@ -141,5 +155,5 @@ pub(crate) struct Known<'a> {
     pub(crate) collection: &'a Collection,
     /// The person whom it is about, if it is about one.
     pub(crate) person: Option<SubjectId>,
-    pub(crate) opened: &'a Opened<'a>,
+    pub(crate) opened: &'a Opened,
 }
