@@ -2,7 +2,8 @@
 //! manners, made-up tenants, and the eyes of whoever holds the disk and the logs.
 //!
 //! This crate knows the product's doors: HTTP, the command line, the files that a server leaves. It
-//! does *not* know what happens between them. Whatever goes wrong in here fails the test at once.
+//! does *not* know what happens between them, but for the readers of bytes in [`hostile_bytes`].
+//! Whatever goes wrong in here fails the test at once.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +16,7 @@
 mod client;
 mod clock;
 mod disk;
+pub mod hostile_bytes;
 mod logs;
 mod server;
 mod tenant;

@@ -20,6 +20,8 @@ mod edge;
 mod edges;
 mod erasures;
 mod extract;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gates;
 mod invitations;
 mod json;

@@ -397,6 +397,15 @@ impl Slot {
 
 impl Header {
     fn write(&self, file: &File) -> io::Result<()> {
+        file.write_all_at(&close_block(self.encode(), HolderId([0; 16])), 0)?;
+        for index in 0..SLOTS {
+            let empty = Slot::Empty { number: 0 }.encode(self.id, index);
+            file.write_all_at(&empty, slot_offset(index))?;
+        }
+        file.sync_all()
+    }
+
+    fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(BLOCK);
         writer.bytes(MAGIC).u16(VERSION).u8(self.class).u8(self.grade.number());
         writer.bytes(&self.id.0).bytes(self.install.as_bytes());
@@ -407,12 +416,7 @@ impl Header {
                 writer.u8(1).u16(u16::try_from(bytes.len()).unwrap_or(0)).bytes(&bytes)
             }
         };
-        file.write_all_at(&close_block(writer.finish(), HolderId([0; 16])), 0)?;
-        for index in 0..SLOTS {
-            let empty = Slot::Empty { number: 0 }.encode(self.id, index);
-            file.write_all_at(&empty, slot_offset(index))?;
-        }
-        file.sync_all()
+        writer.finish()
     }
 
     fn read(path: &Path, file: &File, length: u64) -> Result<Self, FileHolderError> {
@@ -456,6 +460,20 @@ impl Header {
         };
         Some(Self { id, install, class, grade, seal })
     }
+}
+
+/// The block of a header with this content, read and written again; `None` if it is refused.
+pub(crate) fn reread_header(content: &[u8]) -> Option<Vec<u8>> {
+    let block = close_block(content.to_vec(), HolderId([0; 16]));
+    let rest = block.strip_prefix(MAGIC)?.strip_prefix(&VERSION.to_be_bytes());
+    let header = rest.and_then(|_| Header::decode(open_block(&block, HolderId([0; 16]))?))?;
+    Some(close_block(header.encode(), HolderId([0; 16])))
+}
+
+/// The block of a slot with this content, read and written again; `None` if it is refused.
+pub(crate) fn reread_slot(index: u8, content: &[u8]) -> Option<Vec<u8>> {
+    let id = HolderId([7; 16]);
+    Some(Slot::decode(id, index, &close_block(content.to_vec(), id))?.encode(id, index))
 }
 
 /// Fills a block with zeros and puts `SHA-256(holder 16 | content)` at its end.

@@ -12,6 +12,8 @@ mod cache;
 mod edit;
 mod error;
 mod file_holder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod holder;
 mod holders;
 mod keyring;

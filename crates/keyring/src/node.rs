@@ -120,7 +120,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         Context {
             purpose: MessagePurpose::Node,
             epoch: 0,

@@ -21,6 +21,8 @@ mod admission;
 mod caller;
 mod decision;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod idempotency;
 mod index;
 mod jobs;

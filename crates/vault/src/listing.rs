@@ -1,9 +1,9 @@
 //! Pages of lists, and the sealed cursor that leads from one to the next.
 
 use data_encoding::BASE64URL_NOPAD;
-use strongroom_crypto::{Context, MessagePurpose, stream};
+use strongroom_crypto::{Context, Key, MessagePurpose, stream};
 use strongroom_keyring::{Half, Service};
-use strongroom_model::TenantId;
+use strongroom_model::{Rng, TenantId, Timestamp};
 
 use crate::{TenantCtx, Vault, VaultError};
 
@@ -67,11 +67,8 @@ impl Vault {
         position: &[u8],
     ) -> Result<String, VaultError> {
         let key = self.keyring.service(ctx.tenant(), Half::Account, Service::Cursors).await?;
-        let mut plain = self.now().plus_seconds(CURSOR_SECONDS).as_micros().to_be_bytes().to_vec();
-        plain.extend_from_slice(position);
-        let sealed =
-            stream::seal(&key, &self.cursor_context(ctx.tenant(), list), &plain, &*self.rng)?;
-        Ok(BASE64URL_NOPAD.encode(&sealed))
+        let until = self.now().plus_seconds(CURSOR_SECONDS);
+        write_cursor(&key, &self.cursor_context(ctx.tenant(), list), until, position, &*self.rng)
     }
 
     /// The position in a cursor of this list.
@@ -84,17 +81,10 @@ impl Vault {
         list: &[u8],
         cursor: &str,
     ) -> Result<Vec<u8>, VaultError> {
-        let wrong =
-            || VaultError::invalid("/cursor", "not a cursor of this list, or an expired one");
-        let sealed = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| wrong())?;
         let key = self.keyring.service(ctx.tenant(), Half::Account, Service::Cursors).await?;
-        let plain = stream::open(&key, &self.cursor_context(ctx.tenant(), list), &sealed)
-            .map_err(|_| wrong())?;
-        let (until, position) = plain.expose().split_first_chunk::<8>().ok_or_else(wrong)?;
-        if i64::from_be_bytes(*until) < self.now().as_micros() {
-            return Err(wrong());
-        }
-        Ok(position.to_vec())
+        read_cursor(&key, &self.cursor_context(ctx.tenant(), list), self.now(), cursor).ok_or_else(
+            || VaultError::invalid("/cursor", "not a cursor of this list, or an expired one"),
+        )
     }
 
     fn cursor_context(&self, tenant: TenantId, list: &[u8]) -> Context {
@@ -114,4 +104,30 @@ impl Vault {
             version: 0,
         }
     }
+}
+
+/// The text of a cursor that leads on until a moment.
+pub(crate) fn write_cursor(
+    key: &Key,
+    context: &Context,
+    until: Timestamp,
+    position: &[u8],
+    rng: &dyn Rng,
+) -> Result<String, VaultError> {
+    let mut plain = until.as_micros().to_be_bytes().to_vec();
+    plain.extend_from_slice(position);
+    Ok(BASE64URL_NOPAD.encode(&stream::seal(key, context, &plain, rng)?))
+}
+
+/// The position in a cursor; `None` if it is none of this key and context, or has expired.
+pub(crate) fn read_cursor(
+    key: &Key,
+    context: &Context,
+    now: Timestamp,
+    cursor: &str,
+) -> Option<Vec<u8>> {
+    let sealed = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+    let plain = stream::open(key, context, &sealed).ok()?;
+    let (until, position) = plain.expose().split_first_chunk::<8>()?;
+    (i64::from_be_bytes(*until) >= now.as_micros()).then(|| position.to_vec())
 }

@@ -1,6 +1,6 @@
 //! API keys over HTTP.
 
-mod wire;
+pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::api_keys;

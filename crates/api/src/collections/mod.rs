@@ -1,6 +1,6 @@
 //! Collections over HTTP.
 
-mod wire;
+pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::collections;

@@ -123,7 +123,8 @@ impl<S: Send + Sync> FromRequestParts<S> for TenantCaller {
     }
 }
 
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The bearer token, not looked at.
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Problem::unauthenticated());

@@ -1,8 +1,8 @@
 //! From the parts of a request to typed values: what cannot be read is refused here, once.
 
 mod body;
-mod caller;
-mod headers;
+pub(crate) mod caller;
+pub(crate) mod headers;
 mod path;
 mod query;
 

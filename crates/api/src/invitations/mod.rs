@@ -1,6 +1,6 @@
 //! Invitations over HTTP.
 
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Records over HTTP.
 
-mod wire;
+pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::{Answer, records};

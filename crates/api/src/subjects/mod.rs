@@ -1,6 +1,6 @@
 //! Subjects over HTTP.
 
-mod wire;
+pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::subjects;

@@ -1,6 +1,6 @@
 //! The server itself over HTTP.
 
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 

@@ -58,7 +58,7 @@ pub async fn list(
 }
 
 /// The last tag of each node that has been seen.
-type Tags = Vec<(u32, [u8; 16])>;
+pub(crate) type Tags = Vec<(u32, [u8; 16])>;
 
 impl Vault {
     async fn open_lines(
@@ -96,7 +96,8 @@ impl Vault {
 /// Nodes whose last tags a cursor carries; older ones have ended.
 const NODES_MAX: usize = 8;
 
-fn write_cursor(last: LinePosition, tags: &Tags) -> Vec<u8> {
+/// The position that a cursor of the log holds.
+pub(crate) fn write_cursor(last: LinePosition, tags: &Tags) -> Vec<u8> {
     let mut bytes = last.to_bytes().to_vec();
     for (node, tag) in tags.iter().rev().take(NODES_MAX) {
         bytes.extend_from_slice(&node.to_be_bytes());
@@ -105,7 +106,8 @@ fn write_cursor(last: LinePosition, tags: &Tags) -> Vec<u8> {
     bytes
 }
 
-fn read_cursor(bytes: &[u8]) -> Result<(LinePosition, Tags), VaultError> {
+/// Reads such a position.
+pub(crate) fn read_cursor(bytes: &[u8]) -> Result<(LinePosition, Tags), VaultError> {
     let (position, rest) = bytes.split_first_chunk::<20>().ok_or_else(crate::rows::damaged)?;
     let mut tags = Vec::new();
     for chunk in rest.chunks_exact(20) {

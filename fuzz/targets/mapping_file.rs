@@ -1,0 +1,6 @@
+//! Runs the target `mapping_file` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    strongroom_tests::hostile_bytes::mapping_file(bytes);
+});

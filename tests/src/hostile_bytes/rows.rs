@@ -1,0 +1,380 @@
+//! Stored rows: what is read back means the same when it is written again; fixed layouts have one
+//! form only.
+
+use std::fmt::Debug;
+
+use strongroom_crypto::seal_key::SealParameters;
+use strongroom_keyring::fuzzing::{ROWS, reread_holder_header, reread_holder_slot, reread_row};
+use strongroom_model::{
+    ApiKey, ChoiceOption, ClassTerms, ClearValue, Collection, CollectionNumber, Consent,
+    ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget, Field, FieldNumber,
+    FieldType, Invitation, Mask, PermissionClass, Principal, RecordHead, RecordId, RecordPlace,
+    Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState,
+    Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
+};
+use strongroom_storage::RowKey;
+use strongroom_storage::keyspace;
+
+use super::{KnownRng, Seed, Verdict};
+
+/// Field 0 of a record, as it is decoded after it was opened.
+pub fn record_head(bytes: &[u8]) -> Verdict {
+    reread::<RecordHead>(bytes)
+}
+
+/// The other rows that are CBOR: `kind u8 | CBOR`.
+pub fn stored_rows(bytes: &[u8]) -> Verdict {
+    let Some((kind, cbor)) = bytes.split_first() else { return Verdict::Refused };
+    match kind {
+        0 => reread::<Tenant>(cbor),
+        1 => reread::<User>(cbor),
+        2 => reread::<Invitation>(cbor),
+        3 => reread::<ApiKey>(cbor),
+        4 => reread::<Session>(cbor),
+        5 => reread::<Collection>(cbor),
+        6 => reread::<PermissionClass>(cbor),
+        7 => reread::<SubjectHead>(cbor),
+        8 => reread::<RecordPlace>(cbor),
+        9 => reread::<Erasure>(cbor),
+        10 => reread_value(cbor),
+        _ => Verdict::Refused,
+    }
+}
+
+fn reread<T>(cbor: &[u8]) -> Verdict
+where
+    T: for<'b> minicbor::Decode<'b, ()> + minicbor::Encode<()> + PartialEq + Debug,
+{
+    let Ok(row) = minicbor::decode::<T>(cbor) else { return Verdict::Refused };
+    let written = minicbor::to_vec(&row).unwrap();
+    assert_eq!(minicbor::decode::<T>(&written).unwrap(), row);
+    Verdict::Read
+}
+
+/// A value has no `PartialEq`: what it is written as is compared.
+fn reread_value(cbor: &[u8]) -> Verdict {
+    let Ok(value) = minicbor::decode::<ClearValue>(cbor) else { return Verdict::Refused };
+    let written = minicbor::to_vec(&value).unwrap();
+    let again: ClearValue = minicbor::decode(&written).unwrap();
+    assert_eq!(minicbor::to_vec(&again).unwrap(), written);
+    let mut json = Vec::new();
+    value.write_json(&mut json);
+    serde_json::from_slice::<serde_json::Value>(&json).expect("JSON");
+    Verdict::Read
+}
+
+/// Clear rows of the key state: `kind u8 | row`.
+pub fn key_state_rows(bytes: &[u8]) -> Verdict {
+    let Some((kind, row)) = bytes.split_first() else { return Verdict::Refused };
+    let Some(name) = ROWS.get(usize::from(*kind)) else { return Verdict::Refused };
+    let Some(again) = reread_row(name, row) else { return Verdict::Refused };
+    assert_eq!(again, row, "{name}");
+    Verdict::Read
+}
+
+/// Header and slots of a holder file: `0 | header` or `slot u8 from 1 | slot`, without the zeros
+/// that fill the block and without its checksum.
+pub fn holder_file(bytes: &[u8]) -> Verdict {
+    /// Bytes of a block before its checksum.
+    const CONTENT: usize = 4096 - 32;
+    let Some((slot, content)) = bytes.split_first() else { return Verdict::Refused };
+    if content.len() > CONTENT {
+        return Verdict::Refused;
+    }
+    let again = match slot.checked_sub(1) {
+        None => reread_holder_header(content),
+        Some(index) => reread_holder_slot(index, content),
+    };
+    let Some(again) = again else { return Verdict::Refused };
+    let (start, filling) = again[..CONTENT].split_at(content.len());
+    assert!(start == content && filling.iter().all(|byte| *byte == 0));
+    Verdict::Read
+}
+
+/// Row keys: what they name leads to the same key.
+pub fn row_keys(bytes: &[u8]) -> Verdict {
+    let key = RowKey::new(bytes.to_vec());
+    let Some((tenant, kind, parts)) = keyspace::parse(&key) else { return Verdict::Refused };
+    let whole = [&tenant.as_bytes()[..], &[kind.number()], parts].concat();
+    assert_eq!(whole, bytes);
+    if let Some((tenant, collection, record)) = keyspace::parse_record(&key) {
+        assert_eq!(keyspace::record(tenant, collection, record), key);
+    }
+    if let Some((tenant, subject, number)) = keyspace::parse_manifest_entry(&key) {
+        assert_eq!(keyspace::manifest_entry(tenant, subject, number), key);
+    }
+    if let Some((tenant, kind, id, number)) = keyspace::parse_tombstone(&key) {
+        assert_eq!(keyspace::tombstone(tenant, kind, &id, number), key);
+    }
+    if let Some((tenant, tree, slot)) = keyspace::parse_retired(&key) {
+        assert_eq!(keyspace::retired(tenant, tree, slot), key);
+    }
+    if let Some((tenant, erasure)) = keyspace::parse_erasure(&key) {
+        assert_eq!(keyspace::erasure(tenant, erasure), key);
+    }
+    if let Some((tenant, kind, id)) = keyspace::parse_id(&key) {
+        assert_eq!([&tenant.as_bytes()[..], &[kind.number()], &id].concat(), bytes);
+    }
+    Verdict::Read
+}
+
+fn named<T: std::str::FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn moment() -> Timestamp {
+    named("2026-01-31T09:30:00.123456Z")
+}
+
+pub(super) fn head_seeds() -> Vec<Seed> {
+    let head = RecordHead {
+        subject: SubjectId::from_bytes([3; 16]),
+        external_id: Some(named("C-1024")),
+        source: Some(named("an export")),
+        purposes: vec![named("sales"), named("billing")],
+        notice: Some(4),
+        collected_at: moment(),
+        created_by: Principal::User(UserId::from_bytes([1; 16])),
+        created_at: moment(),
+        changed_at: moment(),
+        assignees: vec![UserId::from_bytes([5; 16])],
+        scope: vec![ScopeAttribute { field: FieldNumber(2), value: "north".into() }],
+    };
+    let bare = RecordHead {
+        external_id: None,
+        source: None,
+        purposes: Vec::new(),
+        notice: None,
+        created_by: Principal::Anonymous,
+        assignees: Vec::new(),
+        scope: Vec::new(),
+        ..head.clone()
+    };
+    let whole = minicbor::to_vec(&head).unwrap();
+    vec![
+        ("refused-cut", whole[..whole.len() - 1].to_vec()),
+        ("refused-an-array-of-nothing", vec![0x80]),
+        ("refused-endless-array", [&[0x9f][..], &whole[1..]].concat()),
+        ("read-whole", whole),
+        ("read-bare", minicbor::to_vec(&bare).unwrap()),
+    ]
+}
+
+pub(super) fn row_seeds() -> Vec<Seed> {
+    let row = |kind: u8, cbor: Vec<u8>| [vec![kind], cbor].concat();
+    let tenant = Tenant {
+        id: TenantId::from_bytes([2; 16]),
+        name: named("Sample Ltd"),
+        state: TenantState::Active,
+        created_at: moment(),
+    };
+    let user = User {
+        id: UserId::from_bytes([5; 16]),
+        name: named("Olive Owner"),
+        email: Some(named("olive@example.org")),
+        external_id: None,
+        classes: vec![strongroom_model::ClassId::from_bytes([6; 16])],
+        state: UserState::Invited,
+        created_at: moment(),
+    };
+    let invitation = Invitation {
+        id: strongroom_model::InvitationId::from_bytes([7; 16]),
+        user: user.id,
+        until: moment(),
+        secret_hash: [8; 32],
+    };
+    let api_key = ApiKey {
+        id: strongroom_model::KeyId::from_bytes([9; 16]),
+        label: named("web_backend"),
+        classes: user.classes.clone(),
+        created_by: Principal::ApiKey(strongroom_model::KeyId::from_bytes([4; 16])),
+        created_at: moment(),
+        expires_at: moment(),
+        revoked: true,
+        secret_hash: [8; 32],
+    };
+    let session = Session {
+        id: strongroom_model::SessionId::from_bytes([1; 16]),
+        user: user.id,
+        created_at: moment(),
+        expires_at: moment(),
+        ended: false,
+        secret_hash: [7; 32],
+    };
+    let class = PermissionClass {
+        id: user.classes[0],
+        name: named("clerk"),
+        label: named("Clerk"),
+        terms: serde_json::from_str::<ClassTerms>(super::words::CLERK).unwrap(),
+    };
+    let rules: Vec<Rule> = class.terms.rules.clone();
+    assert!(!rules.is_empty());
+    let subject = SubjectHead {
+        id: SubjectId::from_bytes([3; 16]),
+        kind: SubjectKind::Filler(CollectionNumber(1)),
+        state: SubjectState::Active,
+        epoch: 0,
+        next_number: 17,
+        external_id: Some(named("person-4711")),
+        consents: vec![Consent {
+            purpose: named("newsletter"),
+            state: ConsentState::Given,
+            since: moment(),
+            until: None,
+        }],
+        holds: Vec::new(),
+        created_at: moment(),
+    };
+    let place =
+        RecordPlace { collection: CollectionNumber(1), record: RecordId::from_bytes([4; 16]) };
+    let erasure = Erasure {
+        id: strongroom_model::ErasureId::from_bytes([1; 16]),
+        tenant: tenant.id,
+        target: ErasureTarget::Subject(subject.id),
+        ground: ErasureGround::SubjectRequest,
+        state: ErasureState::Erased,
+        requested_by: Principal::Anonymous,
+        requested_at: moment(),
+        closed_at: Some(moment()),
+        erased_at: None,
+        receipt: None,
+        index_pages: 2,
+    };
+    let value: ClearValue =
+        serde_json::from_str(r#"{"a":[1,-2.5,true,null,"é"],"b":{"c":1e300}}"#).unwrap();
+    let nested = |depth: usize| [vec![0x81; depth], vec![0xf6]].concat();
+    vec![
+        ("read-tenant", row(0, minicbor::to_vec(&tenant).unwrap())),
+        ("read-user", row(1, minicbor::to_vec(&user).unwrap())),
+        ("read-invitation", row(2, minicbor::to_vec(&invitation).unwrap())),
+        ("read-api-key", row(3, minicbor::to_vec(&api_key).unwrap())),
+        ("read-session", row(4, minicbor::to_vec(&session).unwrap())),
+        ("read-collection", row(5, minicbor::to_vec(&collection()).unwrap())),
+        ("read-class", row(6, minicbor::to_vec(&class).unwrap())),
+        ("read-subject", row(7, minicbor::to_vec(&subject).unwrap())),
+        ("read-place", row(8, minicbor::to_vec(place).unwrap())),
+        ("read-erasure", row(9, minicbor::to_vec(&erasure).unwrap())),
+        ("read-value", row(10, minicbor::to_vec(&value).unwrap())),
+        ("read-value-nested-63-deep", row(10, nested(63))),
+        ("refused-value-nested-64-deep", row(10, nested(64))),
+        ("refused-value-longer-than-it-is", row(10, vec![0x9b, 255, 255, 255, 255, 0, 0, 0, 0])),
+        ("refused-user-cut", row(1, minicbor::to_vec(&user).unwrap()[..20].to_vec())),
+        ("refused-unknown-kind", row(99, vec![0x80])),
+    ]
+}
+
+/// A collection with a field of each shape of type.
+fn collection() -> Collection {
+    let field = |number: u32, kind: FieldType| Field {
+        number: FieldNumber(number),
+        name: named(&format!("field_{number}")),
+        label: named("A field"),
+        kind,
+        category: Some(named("pd:EmailAddress")),
+        mask: Mask::Hidden,
+        required: false,
+        scope: false,
+        retired: false,
+    };
+    let option = ChoiceOption { name: named("north"), label: named("North") };
+    Collection {
+        id: strongroom_model::CollectionId::from_bytes([1; 16]),
+        number: CollectionNumber(5),
+        name: named("customers"),
+        label: named("Customers"),
+        purposes: vec![named("sales")],
+        fields: vec![
+            field(1, FieldType::Text),
+            field(2, FieldType::Choice(vec![option])),
+            field(3, FieldType::Reference(named("orders"))),
+            field(4, FieldType::List(Box::new(FieldType::Date))),
+        ],
+        slot: 99,
+        subject: SubjectRule::Through(named("field_3")),
+        filler: None,
+        erased: false,
+    }
+}
+
+pub(super) fn key_state_seeds() -> Vec<Seed> {
+    let row = |name: &str, rest: &[u8]| {
+        let kind = ROWS.iter().position(|known| *known == name).unwrap();
+        [&[u8::try_from(kind).unwrap(), 1], rest].concat()
+    };
+    let number = 258u64.to_be_bytes();
+    let in_force = [&number[..], &[1; 16], &[2], &[3; 16], &[0], &[4; 16], &[1]].concat();
+    let batch = [&[1][..], &number, &[5; 16], &number].concat();
+    let tombstone = [&[2, 0, 1][..], &number, &number, &number].concat();
+    vec![
+        ("read-tree-head", row("tree_head", &[&[0, 2][..], &number].concat())),
+        ("refused-tree-too-high", row("tree_head", &[&[0, 11][..], &number].concat())),
+        ("refused-more-slots-than-a-tree-has", row("tree_head", &[&[0, 1][..], &number].concat())),
+        ("read-halves", row("halves", &[number, number].concat())),
+        ("read-in-force", row("in_force", &in_force)),
+        ("refused-in-force-longer", row("in_force", &[&in_force[..], &[0]].concat())),
+        ("read-batch", row("batch", &batch)),
+        ("read-retired", row("retired", &[])),
+        ("refused-retired-longer", row("retired", &[0])),
+        ("read-tombstone", row("tombstone", &tombstone)),
+        ("refused-other-format", [&[0, 2][..], &batch].concat()),
+    ]
+}
+
+pub(super) fn holder_seeds() -> Vec<Seed> {
+    let header = |seal: &[u8]| {
+        let start = [&b"\0strongroom share"[..], &[0, 1, 7, 1], &[8; 16], &[1; 16]].concat();
+        [&start[..], seal].concat()
+    };
+    let parameters = SealParameters::floor(&KnownRng::of(&[9; 16])).unwrap().encode();
+    let passphrase = [&[1, 0, 30][..], &parameters].concat();
+    let mut weak = passphrase.clone();
+    weak[10] = 1;
+    let slot = |index: u8, full: u8, sealed: &[u8]| {
+        let length = u16::try_from(sealed.len()).unwrap().to_be_bytes();
+        [&[index + 1, index, full][..], &258u64.to_be_bytes(), &length, sealed].concat()
+    };
+    vec![
+        ("read-header-of-a-key-file", header(&[0, 0, 0])),
+        ("read-header-of-a-passphrase", header(&passphrase)),
+        ("refused-header-with-weak-parameters", header(&weak)),
+        ("refused-header-with-something-behind", header(&[0, 0, 0, 1])),
+        ("read-empty-slot", slot(0, 0, &[])),
+        ("read-full-slot", slot(1, 1, &[7; 200])),
+        ("refused-full-slot-without-a-share", slot(1, 1, &[])),
+        ("refused-slot-of-another-place", [&[2][..], &slot(0, 0, &[])[1..]].concat()),
+        ("refused-slot-with-something-behind", [&slot(0, 0, &[])[..], &[0, 1]].concat()),
+    ]
+}
+
+pub(super) fn row_key_seeds() -> Vec<Seed> {
+    let tenant = TenantId::from_bytes([2; 16]);
+    let record = keyspace::record(tenant, CollectionNumber(5), RecordId::from_bytes([4; 16]));
+    let subject = SubjectId::from_bytes([3; 16]);
+    let erasure = keyspace::erasure(tenant, strongroom_model::ErasureId::from_bytes([1; 16]));
+    let tombstone = keyspace::tombstone(tenant, keyspace::RowKind::Record, &[4; 16], 17);
+    let bytes = |key: RowKey| key.as_bytes().to_vec();
+    vec![
+        ("read-record", bytes(record)),
+        ("read-manifest-entry", bytes(keyspace::manifest_entry(tenant, subject, 17))),
+        ("read-subject", bytes(keyspace::subject_head(tenant, subject))),
+        ("read-erasure", bytes(erasure)),
+        ("read-tombstone", bytes(tombstone)),
+        ("read-retired", bytes(keyspace::retired(tenant, keyspace::Tree::Data, 99))),
+        ("refused-unknown-kind", [&[2; 16][..], &[0xff]].concat()),
+        ("refused-short", vec![2; 16]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_the_key_states_rows_has_a_seed() {
+        let seeds = key_state_seeds();
+        for kind in 0..ROWS.len() {
+            let is_of_kind = |seed: &Seed| usize::from(seed.1[0]) == kind;
+            assert!(seeds.iter().any(is_of_kind), "{}", ROWS[kind]);
+        }
+    }
+}
