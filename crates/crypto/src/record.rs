@@ -81,23 +81,26 @@ fn seal_segments(
 /// # Errors
 /// [`Error::Damaged`] if the record was sealed for another place or under another key, if its
 /// directory or padding changed, or if they say what [`seal`] never writes.
-pub fn open<'a>(key: &Key, context: &Context, sealed: &'a [u8]) -> Result<OpenRecord<'a>> {
-    let body = stream::body(context, sealed)?;
-    scrub_after_cipher(|| read(key, context, body)).ok_or(Error::Damaged)
+pub fn open<B: AsRef<[u8]>>(key: &Key, context: &Context, sealed: B) -> Result<OpenRecord<B>> {
+    let body = stream::body(context, sealed.as_ref())?;
+    let (derived, cipher, fields) =
+        scrub_after_cipher(|| read(key, context, body)).ok_or(Error::Damaged)?;
+    Ok(OpenRecord { derived, cipher, fields, sealed })
 }
 
 /// Fields in ascending order, with the places of their segments in the body.
 type Fields = Vec<(u32, Range<usize>)>;
 
-/// A record whose directory is open and whose fields are still sealed.
-pub struct OpenRecord<'a> {
+/// A record whose directory is open and whose fields are still sealed, with its message: borrowed
+/// bytes, or bytes that stay with it.
+pub struct OpenRecord<B> {
     derived: Derived,
     cipher: WipedGcm,
     fields: Fields,
-    body: &'a [u8],
+    sealed: B,
 }
 
-impl OpenRecord<'_> {
+impl<B: AsRef<[u8]>> OpenRecord<B> {
     /// The fields that the record has, in ascending order.
     pub fn fields(&self) -> impl Iterator<Item = u32> + '_ {
         self.fields.iter().map(|(number, _)| *number)
@@ -111,10 +114,11 @@ impl OpenRecord<'_> {
         let Ok(found) = self.fields.binary_search_by_key(&number, |(field, _)| *field) else {
             return Ok(None);
         };
+        let body = self.sealed.as_ref().get(Context::HEADER_BYTES..).unwrap_or_default();
         let segment = self
             .fields
             .get(found)
-            .and_then(|(_, place)| self.body.get(place.clone()))
+            .and_then(|(_, place)| body.get(place.clone()))
             .ok_or(Error::Damaged)?;
         scrub_after_cipher(|| open_segment(&self.cipher, &self.derived, number, segment)).map(Some)
     }
@@ -148,8 +152,9 @@ fn padded(directory: usize, fields: &[(u32, &[u8])]) -> Option<usize> {
     segments.checked_add(PRELUDE + directory)?.checked_next_multiple_of(BLOCK)
 }
 
-/// `None` if it is not a body of this key and place, as [`seal`] writes it.
-fn read<'a>(key: &Key, context: &Context, body: &'a [u8]) -> Option<OpenRecord<'a>> {
+/// What opens the fields of a body, and where they are; `None` if it is not a body of this key and
+/// place, as [`seal`] writes it.
+fn read(key: &Key, context: &Context, body: &[u8]) -> Option<(Derived, WipedGcm, Fields)> {
     let mut reader = Reader::new(body);
     let salt = reader.array::<SALT>()?;
     let commitment = reader.array::<COMMITMENT>()?;
@@ -162,7 +167,7 @@ fn read<'a>(key: &Key, context: &Context, body: &'a [u8]) -> Option<OpenRecord<'
     let (fields, end) = read_directory(directory.expose(), PRELUDE + size)?;
     let exact = end.checked_next_multiple_of(BLOCK)? == body.len();
     let zeros = body.get(end..)?.iter().all(|byte| *byte == 0);
-    (exact && zeros).then_some(OpenRecord { derived, cipher, fields, body })
+    (exact && zeros).then_some((derived, cipher, fields))
 }
 
 /// The fields of a directory with the places of their segments, the first of which begins at

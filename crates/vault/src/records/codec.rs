@@ -1,13 +1,14 @@
 //! Records as they are kept: `subject 16 | slot u64 | header16 | body`, field 0 of the body being
 //! the record head (`docs/formats/record-head.md`).
 
+use bytes::Bytes;
 use strongroom_crypto::{Context, Key, MessagePurpose, record};
 use strongroom_keyring::Half;
 use strongroom_model::{Collection, Plaintext, RecordHead, RecordId, SubjectId, TenantId};
 use strongroom_storage::Row;
 use zeroize::Zeroizing;
 
-use crate::rows::{damaged, join_owner, split_owner};
+use crate::rows::{OWNER_BYTES, damaged, join_owner, split_owner};
 use crate::{Vault, VaultError};
 
 /// A record's row, taken apart as far as that goes without a key.
@@ -38,18 +39,18 @@ impl SealedRecord {
     }
 
     /// The sealed message.
-    pub(crate) fn message(&self) -> &[u8] {
-        self.row.value.get(crate::rows::OWNER_BYTES..).unwrap_or_default()
+    fn message(&self) -> Bytes {
+        self.row.value.slice(OWNER_BYTES.min(self.row.value.len())..)
     }
 }
 
 /// A record whose head has been opened.
-pub(crate) struct Opened<'a> {
+pub(crate) struct Opened {
     pub(crate) head: RecordHead,
-    body: record::OpenRecord<'a>,
+    body: record::OpenRecord<Bytes>,
 }
 
-impl Opened<'_> {
+impl Opened {
     /// Opens one field. Only [`crate::records::view::disclose`] and the re-sealing of a changed
     /// record call it.
     pub(crate) fn open(&self, field: u32) -> Result<Option<Plaintext<Vec<u8>>>, VaultError> {
@@ -77,14 +78,14 @@ impl Vault {
     }
 
     /// Opens a record's head, and nothing else of it.
-    pub(crate) fn open_head<'a>(
+    pub(crate) fn open_head(
         &self,
         key: &Key,
         tenant: TenantId,
         collection: &Collection,
         id: RecordId,
-        sealed: &'a SealedRecord,
-    ) -> Result<Opened<'a>, VaultError> {
+        sealed: &SealedRecord,
+    ) -> Result<Opened, VaultError> {
         let context = self.record_context(
             tenant,
             collection,

@@ -3,15 +3,15 @@
 use strongroom_access_policy::{
     AccessRequest, Facts, Permit, RecordFacts, SubjectFacts, decide_list,
 };
-use strongroom_crypto::Key;
 use strongroom_model::{
     Action, AuditObject, CollectionName, RecordId, SubjectHead, SubjectState, TOUCHES_MAX,
 };
 use strongroom_storage::{KeyRange, RowKey};
 
 use crate::records::SealedRecord;
+use crate::records::codec::Opened;
 use crate::records::read::person;
-use crate::records::view::{Known, RecordView, Wanted, disclose};
+use crate::records::view::{Contents, Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace};
@@ -50,8 +50,8 @@ pub async fn list(
 /// A record on the page, its head open and what the caller may see decided.
 struct Entry {
     id: RecordId,
-    sealed: SealedRecord,
-    key: Key,
+    version: u64,
+    opened: Opened,
     permit: Permit,
     subject: Loaded<SubjectHead>,
 }
@@ -136,17 +136,14 @@ async fn once(
                 Err(VaultError::Erased(_)) => continue,
                 key => key?,
             };
-            let shown = {
-                let opened = vault.open_head(&record_key, tenant, &collection, id, &sealed)?;
-                let record = RecordFacts {
-                    id,
-                    head: &opened.head,
-                    subject: SubjectFacts::from(&*subject.value),
-                };
-                permit.view_of(&record)
-            };
+            let opened = vault.open_head(&record_key, tenant, &collection, id, &sealed)?;
+            let shown = permit.view_of(&RecordFacts {
+                id,
+                head: &opened.head,
+                subject: SubjectFacts::from(&*subject.value),
+            });
             if let Some(permit) = shown {
-                entries.push(Entry { id, sealed, key: record_key, permit, subject });
+                entries.push(Entry { id, version: sealed.version, opened, permit, subject });
                 if entries.len() == wanted.page.limit {
                     break 'pages;
                 }
@@ -167,13 +164,13 @@ async fn once(
     // The effect.
     let mut items = Vec::with_capacity(entries.len());
     for entry in entries {
-        let opened = vault.open_head(&entry.key, tenant, &collection, entry.id, &entry.sealed)?;
         let known = Known {
             id: entry.id,
-            version: entry.sealed.version,
+            version: entry.version,
             collection: &collection,
             person: person(&entry.subject),
-            opened: &opened,
+            head: &entry.opened.head,
+            contents: Contents::Sealed(&entry.opened),
         };
         items.push(disclose(entry.permit, &committed, &ticket, &known)?);
     }

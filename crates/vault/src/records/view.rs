@@ -2,8 +2,9 @@
 
 use strongroom_access_policy::{Permit, Shown, mask};
 use strongroom_model::{
-    ClearValue, Collection, CollectionName, ExternalId, FieldName, FieldNumber, Plaintext,
-    RecordId, SubjectId, Timestamp, UserId,
+    Action, AuditEvent, AuditObject, ClearValue, Collection, CollectionName, ExternalId, Field,
+    FieldName, FieldNumber, Plaintext, Principal, RecordHead, RecordId, SubjectId, Timestamp,
+    UserId,
 };
 use strongroom_storage::Committed;
 
@@ -11,6 +12,7 @@ use crate::VaultError;
 use crate::admission::Ticket;
 use crate::records::codec::Opened;
 use crate::rows::damaged;
+use crate::trail::Attempted;
 
 /// Which fields of records are wanted.
 #[derive(Debug, Clone, Default)]
@@ -108,8 +110,7 @@ pub(crate) fn disclose(
         else {
             continue;
         };
-        let Some(stored) = record.opened.open(shown.number.0)? else { continue };
-        let value = field.kind.load(stored.expose()).map_err(|_| damaged())?;
+        let Some(value) = record.contents.load(field)? else { continue };
         match shown.shown {
             Shown::Clear => fields.push((field.name.clone(), value)),
             Shown::Masked(by) => {
@@ -119,7 +120,7 @@ pub(crate) fn disclose(
             }
         }
     }
-    let head = &record.opened.head;
+    let head = record.head;
     Ok(RecordView {
         id: record.id,
         collection: record.collection.name.clone(),
@@ -134,12 +135,63 @@ pub(crate) fn disclose(
     })
 }
 
-/// A record whose head is open.
+/// The line that says that a caller sees what it has just written.
+pub(crate) fn shown_event(
+    principal: Principal,
+    object: AuditObject,
+    permit: &Permit,
+) -> AuditEvent {
+    let attempted = Attempted { principal, action: Action::Read, code: "record.read", object };
+    attempted.allowed(permit.granted(), permit.touch().into_iter().collect())
+}
+
+/// Shows a record that the caller has just written, if it may read it and the line that says so
+/// went on record with the writing. Nothing is shown once the request's lease has passed: what is
+/// written stays written, and showing it is decided anew.
+pub(crate) fn disclose_written(
+    seen: Option<Permit>,
+    on_record: &Committed,
+    ticket: &Ticket,
+    record: &Known<'_>,
+) -> Result<Option<RecordView>, VaultError> {
+    let Some(permit) = seen else { return Ok(None) };
+    match disclose(permit, on_record, ticket, record) {
+        Ok(view) => Ok(Some(view)),
+        Err(VaultError::Conflict) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A record whose head is known.
 pub(crate) struct Known<'a> {
     pub(crate) id: RecordId,
     pub(crate) version: u64,
     pub(crate) collection: &'a Collection,
     /// The person whom it is about, if it is about one.
     pub(crate) person: Option<SubjectId>,
-    pub(crate) opened: &'a Opened<'a>,
+    pub(crate) head: &'a RecordHead,
+    pub(crate) contents: Contents<'a>,
+}
+
+/// Where the values of a record's fields are.
+pub(crate) enum Contents<'a> {
+    /// In its row, each sealed by itself.
+    Sealed(&'a Opened),
+    /// In the hands of the use case that has just written them, in the form in which they are sealed.
+    Written(&'a [(FieldNumber, Plaintext<Vec<u8>>)]),
+}
+
+impl Contents<'_> {
+    /// The value of a field, if the record has it.
+    fn load(&self, field: &Field) -> Result<Option<ClearValue>, VaultError> {
+        let load = |stored: &Plaintext<Vec<u8>>| field.kind.load(stored.expose());
+        let value = match self {
+            Self::Sealed(opened) => opened.open(field.number.0)?.as_ref().map(load),
+            Self::Written(fields) => {
+                let written = fields.iter().find(|(number, _)| *number == field.number);
+                written.map(|(_, stored)| load(stored))
+            }
+        };
+        value.transpose().map_err(|_| damaged())
+    }
 }
