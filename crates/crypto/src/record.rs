@@ -90,7 +90,8 @@ pub fn open<B: AsRef<[u8]>>(key: &Key, context: &Context, sealed: B) -> Result<O
 /// Fields in ascending order, with the places of their segments in the body.
 type Fields = Vec<(u32, Range<usize>)>;
 
-/// A record whose directory is open and whose fields are still sealed.
+/// A record whose directory is open and whose fields are still sealed, with its message: borrowed
+/// bytes, or bytes that stay with it.
 pub struct OpenRecord<B> {
     derived: Derived,
     cipher: WipedGcm,

@@ -4,14 +4,13 @@
 //! records do (`docs/formats/rows.md`); every other row is sealed under a service key of its tenant.
 
 use std::any::Any;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_crypto::{Context, Key, MessagePurpose, hash, stream};
 use strongroom_keyring::{Half, Leaf, Service};
 use strongroom_model::TenantId;
 use strongroom_storage::keyspace::{Owner, RowKind};
-use strongroom_storage::{Row, RowKey};
+use strongroom_storage::{Recent, Row, RowKey};
 
 use crate::{Vault, VaultError};
 
@@ -195,12 +194,17 @@ pub(crate) fn damaged() -> VaultError {
     VaultError::Damaged("a row does not have the layout of its kind".into())
 }
 
-/// How many decoded rows are kept before the register is emptied.
+/// Most decoded rows that are kept.
 const DECODED_MAX: usize = 16_384;
 
 /// Decoded copies of rows, by version, so that what rarely changes is opened once.
-#[derive(Default)]
-pub(crate) struct Decoded(Mutex<HashMap<RowKey, Kept>>);
+pub(crate) struct Decoded(Mutex<Recent<RowKey, Kept>>);
+
+impl Default for Decoded {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(DECODED_MAX)))
+    }
+}
 
 struct Kept {
     version: u64,
@@ -214,9 +218,12 @@ impl Decoded {
         key: &RowKey,
         version: u64,
     ) -> Option<(Arc<T>, OwnerLeaf)> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(key).filter(|found| found.version == version)?;
-        Some((found.value.clone().downcast().ok()?, found.leaf))
+        let (value, leaf) = {
+            let mut kept = self.kept();
+            let found = kept.find(key).filter(|found| found.version == version)?;
+            (found.value.clone(), found.leaf)
+        };
+        Some((value.downcast().ok()?, leaf))
     }
 
     pub(crate) fn keep<T: Any + Send + Sync>(
@@ -226,21 +233,20 @@ impl Decoded {
         leaf: OwnerLeaf,
         value: Arc<T>,
     ) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= DECODED_MAX {
-            kept.clear();
-        }
-        kept.insert(key, Kept { version, leaf, value });
+        self.kept().keep(key, Kept { version, leaf, value });
     }
 
     /// Forgets every decoded row of a tenant: something of its was erased.
     pub(crate) fn forget(&self, tenant: TenantId) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|key, _| !key.as_bytes().starts_with(tenant.as_bytes()));
+        self.kept().retain(|key| !key.as_bytes().starts_with(tenant.as_bytes()));
     }
 
     /// Forgets everything: the server is locked.
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept().retain(|_| false);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Recent<RowKey, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

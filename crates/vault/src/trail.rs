@@ -101,7 +101,7 @@ impl Vault {
         about: Option<Person>,
         mut event: AuditEvent,
     ) -> Result<Box<dyn Line>, VaultError> {
-        let tenant = self.log_of(tenant).await?;
+        let (tenant, audit_key) = self.log_of(tenant).await?;
         if let Some(address) = ctx.and_then(|ctx| ctx.about().address) {
             let key = self.keyring.service(tenant, Half::Data, Service::Addresses).await?;
             let commitment = mac::hmac_sha256(
@@ -118,9 +118,8 @@ impl Vault {
         if plain.len() > line::CLEAR_MAX {
             return Err(VaultError::Internal("an audit line beyond its bound".into()));
         }
-        let key = self.keyring.service(tenant, Half::Data, Service::Audit).await?;
         let time_us = u64::try_from(self.now().as_micros()).unwrap_or(0);
-        Ok(Box::new(PendingLine { tenant, key, time_us, plain }))
+        Ok(Box::new(PendingLine { tenant, key: audit_key, time_us, plain }))
     }
 
     async fn seal_reason(
@@ -180,11 +179,15 @@ impl Vault {
         }
     }
 
-    /// In whose log a tenant's lines stand: its own, and the provider's once its keys are gone.
-    async fn log_of(&self, tenant: TenantId) -> Result<TenantId, VaultError> {
+    /// In whose log a tenant's lines stand, its own or the provider's once its keys are gone, and the
+    /// key that seals them.
+    async fn log_of(&self, tenant: TenantId) -> Result<(TenantId, Arc<Key>), VaultError> {
         match self.keyring.service(tenant, Half::Data, Service::Audit).await {
-            Ok(_) => Ok(tenant),
-            Err(KeyError::Gone) => Ok(TenantId::PROVIDER),
+            Ok(key) => Ok((tenant, key)),
+            Err(KeyError::Gone) => {
+                let provider = TenantId::PROVIDER;
+                Ok((provider, self.keyring.service(provider, Half::Data, Service::Audit).await?))
+            }
             Err(error) => Err(error.into()),
         }
     }

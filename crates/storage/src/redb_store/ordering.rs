@@ -99,12 +99,10 @@ impl State {
 
 impl Ordering {
     /// Orders a group of commits that change these rows to these versions.
-    pub(super) fn publish(&self, changes: impl IntoIterator<Item = (RowKey, Option<u64>)>) {
+    pub(super) fn publish(&self, changes: &HashMap<RowKey, Option<u64>>) {
         let mut state = self.state();
-        for (key, version) in changes {
-            state.known.forget(&key);
-            state.under_way.insert(key, version);
-        }
+        changes.keys().for_each(|key| state.known.forget(key));
+        state.under_way.extend(changes.iter().map(|(key, version)| (key.clone(), *version)));
     }
 
     /// The group has become durable, or it never will.
@@ -149,6 +147,11 @@ impl Ordering {
             let _ = answer.send(Err(StoreError::Conflict));
         }
         Admitted { proven, doubtful, snapshot }
+    }
+
+    /// The newest version of a row, if it is known and no change of it is under way.
+    pub(super) fn version(&self, key: &RowKey) -> Option<u64> {
+        self.state().known.find(key).map(|row| row.version)
     }
 
     /// The rows under these keys, if all of them are known: then they are of one snapshot, the
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn a_fact_that_a_commit_under_way_changes_is_a_conflict_once_that_is_durable() {
         let ordering = Ordering::default();
-        ordering.publish([(key(), Some(2))]);
+        ordering.publish(&HashMap::from([(key(), Some(2))]));
         let (job, mut outcome) = job(vec![Expect::Version(key(), 1)]);
         let admitted = admit(&ordering, job);
         assert!(admitted.proven.is_empty() && admitted.doubtful.is_empty());
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn a_fact_that_saw_the_commit_under_way_is_left_to_the_snapshot() {
         let ordering = Ordering::default();
-        ordering.publish([(key(), Some(2)), (RowKey::new([2]), None)]);
+        ordering.publish(&HashMap::from([(key(), Some(2)), (RowKey::new([2]), None)]));
         let seen = vec![Expect::Version(key(), 2), Expect::Absent(RowKey::new([2]))];
         let (job, _outcome) = job(seen);
         let admitted = admit(&ordering, job);
@@ -270,7 +273,7 @@ mod tests {
         let ordering = Ordering::default();
         read(&ordering, row(1));
         assert_eq!(ordering.recall(&[key()]).ok(), Some(vec![row(1)]));
-        ordering.publish([(key(), Some(2))]);
+        ordering.publish(&HashMap::from([(key(), Some(2))]));
         // The database still shows the old row, and does so to whoever asks.
         read(&ordering, row(1));
         assert!(ordering.recall(&[key()]).is_err());
@@ -285,7 +288,7 @@ mod tests {
         let ordering = Ordering::default();
         for change in [Some(2), None] {
             let Err(before) = ordering.recall(&[key()]) else { panic!("the row is known") };
-            ordering.publish([(key(), change)]);
+            ordering.publish(&HashMap::from([(key(), change)]));
             let Err(during) = ordering.recall(&[key()]) else { panic!("the row is known") };
             ordering.settle();
             for moment in [before, during] {

@@ -1,5 +1,6 @@
 //! The thread that commits: what has queued up becomes durable together.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
 
@@ -9,7 +10,7 @@ use super::engine::{Engine, Tables, WriteError};
 use super::ordering::Ordering;
 use super::{Answer, Groups};
 use crate::chain::Chain;
-use crate::{BATCH_BYTES_MAX, Batch, Committed, LinePlaced, StoreError};
+use crate::{BATCH_BYTES_MAX, Batch, Committed, Expect, LinePlaced, RowKey, StoreError};
 
 /// Most batches that become durable together.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -32,6 +33,16 @@ pub(super) struct Commit {
 
 /// What becomes of a batch once its group is durable.
 type Verdict = Result<Vec<LinePlaced>, StoreError>;
+
+/// What a group of batches comes to.
+#[derive(Default)]
+struct Group {
+    verdicts: Vec<Verdict>,
+    /// The rows that its accepted batches change, with the versions that they will have.
+    changes: HashMap<RowKey, Option<u64>>,
+    /// Whether the store is another one after it.
+    changed: bool,
+}
 
 /// The only writer of the database.
 pub(super) struct Writer {
@@ -100,42 +111,62 @@ impl Writer {
             Some(chain) => chain,
             None => Chain::new(self.engine.reserve_node()?),
         };
-        let verdicts = self.engine.write(
+        let group = self.engine.write(
             |tables| {
-                let mut verdicts = Vec::with_capacity(commits.len());
-                let mut changed = false;
+                let mut group = Group::default();
                 for commit in commits {
-                    let verdict = apply(tables, &mut chain, &commit.batch)?;
-                    changed |= verdict.is_ok() && !commit.batch.is_read_only();
-                    verdicts.push(verdict);
+                    let verdict = match self.judge(tables, &group, &commit.batch)? {
+                        Ok(()) => apply(tables, &mut chain, &commit.batch)?,
+                        Err(refused) => Err(refused),
+                    };
+                    if verdict.is_ok() {
+                        group.changes.extend(commit.batch.changes());
+                        group.changed |= !commit.batch.is_read_only();
+                    }
+                    group.verdicts.push(verdict);
                 }
-                Ok((verdicts, changed))
+                let changed = group.changed;
+                Ok((group, changed))
             },
-            |verdicts| {
-                let judged = commits.iter().zip(verdicts);
-                let accepted = judged.filter(|(_, verdict)| verdict.is_ok());
-                self.ordering.publish(accepted.flat_map(|(commit, _)| commit.batch.changes()));
-            },
+            |group| self.ordering.publish(&group.changes),
         )?;
         self.chain = Some(chain);
         self.groups.commits.fetch_add(1, Memory::Relaxed);
-        Ok(verdicts)
+        Ok(group.verdicts)
+    }
+
+    /// Judges a batch against what the ones before it made of the store. This thread is the only one
+    /// that changes rows, so that nothing comes in between.
+    fn judge(
+        &self,
+        tables: &Tables<'_>,
+        group: &Group,
+        batch: &Batch,
+    ) -> Result<Result<(), StoreError>, WriteError> {
+        let version = |key: &RowKey| match (group.changes.get(key), self.ordering.version(key)) {
+            (Some(version), _) => Ok(*version),
+            (None, Some(version)) => Ok(Some(version)),
+            (None, None) => tables.version(key),
+        };
+        for fact in &batch.expects {
+            if !fact.holds(version(fact.key())?) {
+                return Ok(Err(StoreError::Conflict));
+            }
+        }
+        // A put on a row of which the batch expects something raises the version: otherwise the
+        // batch was refused.
+        let expected: HashSet<&RowKey> = batch.expects.iter().map(Expect::key).collect();
+        for put in batch.puts.iter().filter(|put| !expected.contains(&put.key)) {
+            if version(&put.key)?.is_some_and(|stored| put.version <= stored) {
+                return Ok(Err(StoreError::Conflict));
+            }
+        }
+        Ok(Ok(()))
     }
 }
 
-/// Judges a batch against what the ones before it made of the store, and makes its changes if it
-/// holds. This thread is the only one that changes rows, so that nothing comes in between.
+/// Makes the changes of a batch that was judged, and seals its lines.
 fn apply(tables: &mut Tables<'_>, chain: &mut Chain, batch: &Batch) -> Result<Verdict, WriteError> {
-    for fact in &batch.expects {
-        if !fact.holds(tables.version(fact.key())?) {
-            return Ok(Err(StoreError::Conflict));
-        }
-    }
-    for put in &batch.puts {
-        if tables.version(&put.key)?.is_some_and(|stored| put.version <= stored) {
-            return Ok(Err(StoreError::Conflict));
-        }
-    }
     let sealed = match chain.seal(&batch.lines, BATCH_BYTES_MAX) {
         Ok(sealed) => sealed,
         Err(refused) => return Ok(Err(refused)),

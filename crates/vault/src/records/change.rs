@@ -1,19 +1,17 @@
 //! Somebody changes a record.
 
-use std::collections::BTreeMap;
-
 use strongroom_access_policy::{FieldView, Shown, is_mask_of};
 use strongroom_crypto::scrub_once;
 use strongroom_model::{
-    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext, RecordHead,
-    RecordId, Touch, UserId,
+    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, RecordHead, RecordId,
+    Touch, UserId,
 };
 use strongroom_storage::LinePlaced;
 
 use crate::records::codec::Opened;
 use crate::records::known::{Asked, KnownRecord, record_facts};
-use crate::records::read::read_made;
-use crate::records::view::RecordView;
+use crate::records::read::{person, read_made};
+use crate::records::view::{Contents, Known, RecordView, disclose_written, shown_event};
 use crate::records::writer::{Checked, Writer};
 use crate::rows::damaged;
 use crate::snapshot::attempt;
@@ -44,19 +42,26 @@ pub async fn change(
     ctx: &TenantCtx,
     wanted: ChangeRecord,
 ) -> Result<Answer<RecordView>, VaultError> {
-    let mut lines = attempt(|| once(vault, ctx, &wanted)).await?;
-    let shown = read_made(vault, ctx, &wanted.collection, wanted.record).await?;
-    lines.extend(shown.lines);
-    Ok(Answer { value: shown.value, lines })
+    match attempt(|| once(vault, ctx, &wanted)).await? {
+        (lines, Some(value)) => Ok(Answer { value, lines }),
+        (mut lines, None) => {
+            let shown = read_made(vault, ctx, &wanted.collection, wanted.record).await?;
+            lines.extend(shown.lines);
+            Ok(Answer { value: shown.value, lines })
+        }
+    }
 }
+
+/// The change's lines, and the record as the caller sees it, if that went on record with the change.
+type Changed = (Vec<LinePlaced>, Option<RecordView>);
 
 async fn once(
     vault: &Vault,
     ctx: &TenantCtx,
     wanted: &ChangeRecord,
-) -> Result<Vec<LinePlaced>, VaultError> {
+) -> Result<Changed, VaultError> {
     let tenant = ctx.tenant();
-    let _ticket = vault.admission.enter();
+    let ticket = vault.admission.enter();
     let known =
         vault.know(ctx, &wanted.collection, wanted.record, Action::Update, "record.change").await?;
     let KnownRecord { snapshot, who, collection, subject, sealed, key, attempted } = known;
@@ -75,34 +80,35 @@ async fn once(
     };
     wanted.expected.check(sealed.version)?;
     // What the caller sees of the record when reading it: a mask sent back is told by that.
-    let seen = decide_as(&opened.head, Action::Read, Asked::default())
+    let masks = decide_as(&opened.head, Action::Read, Asked::default())
         .map(|permit| permit.spend().fields)
         .unwrap_or_default();
-    refuse_masks(&collection, &seen, &opened, &wanted.fields)?;
+    refuse_masks(&collection, &masks, &opened, &wanted.fields)?;
 
-    // The whole record is sealed anew, under fresh salt, so its other fields are opened here too;
-    // they go nowhere else.
+    // The whole record is sealed anew, under fresh salt, so its other fields are opened here too; the
+    // caller gets of them what a permit to read the record has.
     let about = snapshot.person();
     let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
     let checked = writer.check(ctx, &wanted.fields, false).await?;
     let head = changed_head(vault, &opened, &written, &checked, wanted);
-    let mut fields: BTreeMap<u32, Plaintext<Vec<u8>>> = BTreeMap::new();
+    let mut fields = checked.fields;
     scrub_once(|| {
         for number in opened.fields() {
             if !written.contains(&FieldNumber(number)) {
-                fields.insert(number, opened.open(number)?.ok_or_else(damaged)?);
+                fields.push((FieldNumber(number), opened.open(number)?.ok_or_else(damaged)?));
             }
         }
         Ok::<_, VaultError>(())
     })?;
-    fields.extend(checked.fields.into_iter().map(|(number, value)| (number.0, value)));
     // What the change makes of the record must be within the caller's rows too.
     if let Err(refusal) = decide_as(&head, Action::Update, asked) {
         return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
     }
+    // What the caller sees of it is decided on the same facts, and goes on record in the same commit.
+    let seen = decide_as(&head, Action::Read, Asked::default()).ok();
     let version = sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
-        fields.iter().map(|(number, value)| (*number, value.expose().as_slice())).collect();
+        fields.iter().map(|(number, value)| (number.0, value.expose().as_slice())).collect();
     let resealed = vault.seal_record(
         &key,
         tenant,
@@ -117,10 +123,25 @@ async fn once(
     let mut batch = writer.finish(ctx).await?;
     batch.put(keyspace::record(tenant, collection.number, wanted.record), version, resealed);
     let touches = vec![Touch { record: wanted.record, clear: written, masked: Vec::new() }];
+    let object = attempted.object;
     let event = attempted.allowed(&granted, touches);
     batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+    if let Some(permit) = &seen {
+        let event = shown_event(who.principal, object, permit);
+        batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+    }
     let committed = vault.store.commit(batch).await?;
-    Ok(committed.places().to_vec())
+
+    let known = Known {
+        id: wanted.record,
+        version,
+        collection: &collection,
+        person: person(&subject),
+        head: &head,
+        contents: Contents::Written(&fields),
+    };
+    let shown = disclose_written(seen, &committed, &ticket, &known)?;
+    Ok((committed.places().to_vec(), shown))
 }
 
 /// The numbers of the fields that are sent, ascending.

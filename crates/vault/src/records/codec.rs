@@ -7,7 +7,7 @@ use strongroom_keyring::Half;
 use strongroom_model::{Collection, Plaintext, RecordHead, RecordId, SubjectId, TenantId, Wiping};
 use strongroom_storage::Row;
 
-use crate::rows::{damaged, join_owner, split_owner};
+use crate::rows::{OWNER_BYTES, damaged, join_owner, split_owner};
 use crate::{Vault, VaultError};
 
 /// A record's row, taken apart as far as that goes without a key.
@@ -39,8 +39,7 @@ impl SealedRecord {
 
     /// The sealed message.
     fn message(&self) -> Bytes {
-        let mut message = self.row.value.clone();
-        message.split_off(message.len().min(crate::rows::OWNER_BYTES))
+        self.row.value.slice(OWNER_BYTES.min(self.row.value.len())..)
     }
 }
 
@@ -52,8 +51,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Opens one field in place of what is in `out`; `false` if there is none. Only
-    /// [`crate::records::view::disclose`] and the re-sealing of a changed record call it, and
-    /// [`Opened::open`].
+    /// [`crate::records::view::disclose`] calls it, and [`Opened::open`].
     pub(crate) fn open_into(
         &self,
         field: u32,
@@ -62,7 +60,7 @@ impl Opened {
         Ok(self.body.open_field_into(field, out)?)
     }
 
-    /// The same, for a field that is kept.
+    /// The same, for a field that is kept: only the re-sealing of a changed record calls it.
     pub(crate) fn open(&self, field: u32) -> Result<Option<Plaintext<Vec<u8>>>, VaultError> {
         Ok(self.body.open_field(field)?)
     }

@@ -1,14 +1,17 @@
 //! Somebody creates a record.
 
+use strongroom_access_policy::RecordFacts;
 use strongroom_model::{
     Action, AuditObject, ClearValue, CollectionName, ExternalId, FieldName, Label, Purpose,
     RecordId, SubjectId, Timestamp, UserId,
 };
+use strongroom_storage::LinePlaced;
 
 use crate::idempotency::Before;
 use crate::index::Index;
+use crate::records::known::Asked;
 use crate::records::read::read_made;
-use crate::records::view::RecordView;
+use crate::records::view::{Contents, Known, RecordView, disclose_written, shown_event};
 use crate::records::writer::{Writer, external_ids};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
@@ -52,19 +55,27 @@ pub async fn create(
     ctx: &TenantCtx,
     wanted: &CreateRecord,
 ) -> Result<Answer<RecordView>, VaultError> {
-    let (id, mut lines) = attempt(|| once(vault, ctx, wanted)).await?;
-    let shown = read_made(vault, ctx, &wanted.collection, id).await?;
-    lines.extend(shown.lines);
-    Ok(Answer { value: shown.value, lines })
+    match attempt(|| once(vault, ctx, wanted)).await? {
+        Made { shown: Some(value), lines, .. } => Ok(Answer { value, lines }),
+        Made { id, mut lines, shown: None } => {
+            let shown = read_made(vault, ctx, &wanted.collection, id).await?;
+            lines.extend(shown.lines);
+            Ok(Answer { value: shown.value, lines })
+        }
+    }
 }
 
-async fn once(
-    vault: &Vault,
-    ctx: &TenantCtx,
-    wanted: &CreateRecord,
-) -> Result<(RecordId, Vec<strongroom_storage::LinePlaced>), VaultError> {
+/// A record that has been created.
+struct Made {
+    id: RecordId,
+    lines: Vec<LinePlaced>,
+    /// As the caller sees it, if that went on record with its creation.
+    shown: Option<RecordView>,
+}
+
+async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<Made, VaultError> {
     let tenant = ctx.tenant();
-    let _ticket = vault.admission.enter();
+    let ticket = vault.admission.enter();
     let mut snapshot = Snapshot::new(vault);
     let who = snapshot.who(ctx).await?;
     let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
@@ -78,7 +89,9 @@ async fn once(
     };
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await {
         Ok(Before::Never(slot)) => slot,
-        Ok(Before::Made(id)) => return Ok((RecordId::from_bytes(id), Vec::new())),
+        Ok(Before::Made(id)) => {
+            return Ok(Made { id: RecordId::from_bytes(id), lines: Vec::new(), shown: None });
+        }
         // What the request made has been erased, and with it all that is known of the request.
         Err(VaultError::Erased(_)) => {
             let object = AuditObject::Collection(collection.number);
@@ -98,7 +111,7 @@ async fn once(
         snapshot.make_room(Index::of_records(tenant, &collection), &values).await?;
     }
     let number = collection.number;
-    let mut writer = Writer::new(snapshot, ctx, collection, 1);
+    let mut writer = Writer::new(snapshot, ctx, collection.clone(), 1);
     let planned = match writer.plan(ctx, &who, &wanted.record).await {
         Err(VaultError::Refused(refusal)) => {
             let object = AuditObject::Collection(number);
@@ -120,12 +133,35 @@ async fn once(
         object,
     };
     let event = attempted.allowed(&planned.granted, vec![planned.touch()]);
+    // What the caller sees of it is decided on the same facts, and goes on record in the same commit.
+    let subject = writer.subject_facts(planned.head.subject);
+    let facts = RecordFacts { id: planned.id, head: &planned.head, subject };
+    let asked = Asked::default();
+    let seen = vault.decide_on_record(ctx, &who, &collection, facts, Action::Read, asked).ok();
+    let person = writer.person(planned.head.subject);
     let mut batch = writer.finish(ctx).await?;
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, tenant, planned.leaf, *planned.id.as_bytes()).await?;
     }
-    let about = (planned.subject, planned.leaf.slot);
-    batch.line(vault.line_about(tenant, Some(ctx), Some(about), event).await?);
+    let about = Some((planned.head.subject, planned.leaf.slot));
+    batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+    if let Some(permit) = &seen {
+        let event = shown_event(who.principal, object, permit);
+        batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+    }
     let committed = vault.store.commit(batch).await?;
-    Ok((planned.id, committed.places().to_vec()))
+
+    let known = Known {
+        id: planned.id,
+        version: 1,
+        collection: &collection,
+        person,
+        head: &planned.head,
+        contents: Contents::Written(&planned.fields),
+    };
+    Ok(Made {
+        id: planned.id,
+        lines: committed.places().to_vec(),
+        shown: disclose_written(seen, &committed, &ticket, &known)?,
+    })
 }

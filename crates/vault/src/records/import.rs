@@ -6,7 +6,7 @@ use strongroom_model::{Action, AuditEvent, AuditObject, CollectionName, RecordId
 use crate::idempotency::Before;
 use crate::index::Index;
 use crate::records::create::NewRecord;
-use crate::records::writer::{Planned, Writer, external_ids};
+use crate::records::writer::{Writer, external_ids};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
@@ -108,7 +108,7 @@ async fn once(
 
     let mut writer = Writer::new(snapshot, ctx, collection, wanted.items.len());
     let mut outcomes = Vec::with_capacity(wanted.items.len());
-    let mut planned = Vec::new();
+    let mut touches = Vec::new();
     for item in &wanted.items {
         let Some(external_id) = &item.external_id else {
             outcomes.push(Imported::Failed(VaultError::invalid(
@@ -124,7 +124,7 @@ async fn once(
         match writer.plan(ctx, &who, item).await {
             Ok(record) => {
                 outcomes.push(Imported::Created(record.id));
-                planned.push(record);
+                touches.push(record.touch());
             }
             Err(
                 error @ (VaultError::Invalid(_)
@@ -136,7 +136,6 @@ async fn once(
         }
     }
 
-    let touches = planned.iter().map(Planned::touch).collect();
     let event = AuditEvent {
         rule: Some(rule),
         purpose: purpose.unwrap_or_default(),

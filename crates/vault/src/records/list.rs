@@ -10,9 +10,10 @@ use strongroom_model::{
 };
 use strongroom_storage::{KeyRange, RowKey};
 
-use crate::records::codec::{Opened, SealedRecord};
+use crate::records::SealedRecord;
+use crate::records::codec::Opened;
 use crate::records::read::person;
-use crate::records::view::{Known, RecordView, Wanted, disclose};
+use crate::records::view::{Contents, Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace};
@@ -174,7 +175,8 @@ async fn once(
             version: entry.version,
             collection: &collection,
             person: person(&entry.subject),
-            opened: &entry.opened,
+            head: &entry.opened.head,
+            contents: Contents::Sealed(&entry.opened),
         };
         disclose(entry.permit, &committed, &ticket, &known)
     };

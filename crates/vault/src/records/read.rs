@@ -5,7 +5,7 @@ use strongroom_model::{Action, CollectionName, RecordId, SubjectHead, SubjectId,
 
 use crate::caller::Who;
 use crate::records::known::{Asked, KnownRecord, record_facts};
-use crate::records::view::{Known, RecordView, Wanted, disclose};
+use crate::records::view::{Contents, Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, TenantCtx, Vault, VaultError};
@@ -72,7 +72,8 @@ async fn once(
         version: sealed.version,
         collection: &collection,
         person: person(&subject),
-        opened: &opened,
+        head: &opened.head,
+        contents: Contents::Sealed(&opened),
     };
     let value = disclose(permit, &committed, &ticket, &known)?;
     Ok(Answer { value, lines: committed.places().to_vec() })

@@ -3,8 +3,9 @@
 use strongroom_access_policy::{FieldView, Permit, Shown, mask};
 use strongroom_crypto::scrub_once;
 use strongroom_model::{
-    ClearValue, Collection, CollectionName, ExternalId, FieldName, FieldNumber, Plaintext,
-    RecordId, SubjectId, Timestamp, UserId,
+    Action, AuditEvent, AuditObject, ClearValue, Collection, CollectionName, ExternalId, Field,
+    FieldName, FieldNumber, Plaintext, Principal, RecordHead, RecordId, SubjectId, Timestamp,
+    UserId,
 };
 use strongroom_storage::Committed;
 
@@ -12,6 +13,7 @@ use crate::VaultError;
 use crate::admission::Ticket;
 use crate::records::codec::Opened;
 use crate::rows::damaged;
+use crate::trail::Attempted;
 
 /// Which fields of records are wanted.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +104,7 @@ pub(crate) fn disclose(
     }
     ticket.still_admitted()?;
     let (fields, masked) = scrub_once(|| open_shown(&permit.spend().fields, record))?;
-    let head = &record.opened.head;
+    let head = record.head;
     Ok(RecordView {
         id: record.id,
         collection: record.collection.name.clone(),
@@ -123,16 +125,13 @@ type ShownFields = (Vec<(FieldName, ClearValue)>, Vec<(FieldName, Plaintext<Stri
 fn open_shown(views: &[FieldView], record: &Known<'_>) -> Result<ShownFields, VaultError> {
     let mut fields = Vec::with_capacity(views.len());
     let mut masked = Vec::new();
-    let mut stored = Plaintext::new(Vec::with_capacity(FIRST_CAPACITY));
+    let mut buffer = Plaintext::new(Vec::with_capacity(FIRST_CAPACITY));
     for view in views {
         let Some(field) = record.collection.field_of(view.number).filter(|field| !field.retired)
         else {
             continue;
         };
-        if !record.opened.open_into(view.number.0, &mut stored)? {
-            continue;
-        }
-        let value = field.kind.load(stored.expose()).map_err(|_| damaged())?;
+        let Some(value) = record.contents.load(field, &mut buffer)? else { continue };
         match view.shown {
             Shown::Clear => fields.push((field.name.clone(), value)),
             Shown::Masked(by) => {
@@ -148,12 +147,69 @@ fn open_shown(views: &[FieldView], record: &Known<'_>) -> Result<ShownFields, Va
 /// Room for most fields, so that one buffer serves them all.
 const FIRST_CAPACITY: usize = 1024;
 
-/// A record whose head is open.
+/// The line that says that a caller sees what it has just written.
+pub(crate) fn shown_event(
+    principal: Principal,
+    object: AuditObject,
+    permit: &Permit,
+) -> AuditEvent {
+    let attempted = Attempted { principal, action: Action::Read, code: "record.read", object };
+    attempted.allowed(permit.granted(), permit.touch().into_iter().collect())
+}
+
+/// Shows a record that the caller has just written, if it may read it and the line that says so
+/// went on record with the writing. Nothing is shown once the request's lease has passed: what is
+/// written stays written, and showing it is decided anew.
+pub(crate) fn disclose_written(
+    seen: Option<Permit>,
+    on_record: &Committed,
+    ticket: &Ticket,
+    record: &Known<'_>,
+) -> Result<Option<RecordView>, VaultError> {
+    let Some(permit) = seen else { return Ok(None) };
+    match disclose(permit, on_record, ticket, record) {
+        Ok(view) => Ok(Some(view)),
+        Err(VaultError::Conflict) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A record whose head is known.
 pub(crate) struct Known<'a> {
     pub(crate) id: RecordId,
     pub(crate) version: u64,
     pub(crate) collection: &'a Collection,
     /// The person whom it is about, if it is about one.
     pub(crate) person: Option<SubjectId>,
-    pub(crate) opened: &'a Opened,
+    pub(crate) head: &'a RecordHead,
+    pub(crate) contents: Contents<'a>,
+}
+
+/// Where the values of a record's fields are.
+pub(crate) enum Contents<'a> {
+    /// In its row, each sealed by itself.
+    Sealed(&'a Opened),
+    /// In the hands of the use case that has just written them, in the form in which they are sealed.
+    Written(&'a [(FieldNumber, Plaintext<Vec<u8>>)]),
+}
+
+impl Contents<'_> {
+    /// The value of a field, if the record has it. A sealed one is opened into the buffer.
+    fn load(
+        &self,
+        field: &Field,
+        buffer: &mut Plaintext<Vec<u8>>,
+    ) -> Result<Option<ClearValue>, VaultError> {
+        let load = |stored: &Plaintext<Vec<u8>>| {
+            field.kind.load(stored.expose()).map(Some).map_err(|_| damaged())
+        };
+        match self {
+            Self::Sealed(opened) if opened.open_into(field.number.0, buffer)? => load(buffer),
+            Self::Sealed(_) => Ok(None),
+            Self::Written(fields) => {
+                let written = fields.iter().find(|(number, _)| *number == field.number);
+                written.map_or(Ok(None), |(_, stored)| load(stored))
+            }
+        }
+    }
 }

@@ -24,9 +24,11 @@ use crate::{Flaw, TenantCtx, Vault, VaultError, keyspace};
 /// A record that is about to be created.
 pub(crate) struct Planned {
     pub(crate) id: RecordId,
-    pub(crate) subject: SubjectId,
     pub(crate) leaf: OwnerLeaf,
     pub(crate) granted: Granted,
+    pub(crate) head: RecordHead,
+    /// Its fields in the form in which they are sealed.
+    pub(crate) fields: Vec<(FieldNumber, Plaintext<Vec<u8>>)>,
 }
 
 impl Planned {
@@ -177,7 +179,18 @@ impl<'v> Writer<'v> {
             .await?;
         self.batch.expect_absent(entry.clone()).put(entry, 1, value);
         let leaf = OwnerLeaf::subject(subject, place.slot, place.epoch, place.number);
-        Ok(Planned { id, subject, leaf, granted })
+        Ok(Planned { id, leaf, granted, head, fields: checked.fields })
+    }
+
+    /// What the policy knows of the subject of a record that is planned.
+    pub(crate) fn subject_facts(&self, subject: SubjectId) -> SubjectFacts<'_> {
+        let state = self.heads.get(&subject).map(|state| SubjectFacts::from(&state.head));
+        state.unwrap_or(SubjectFacts { id: subject, state: SubjectState::Active, consents: &[] })
+    }
+
+    /// The person whom a planned record is about, if it is about one: fillers have no head here.
+    pub(crate) fn person(&self, subject: SubjectId) -> Option<SubjectId> {
+        self.heads.contains_key(&subject).then_some(subject)
     }
 
     fn decide(
@@ -190,12 +203,7 @@ impl<'v> Writer<'v> {
     ) -> Result<Granted, VaultError> {
         let written: Vec<FieldNumber> = fields.iter().map(|(number, _)| *number).collect();
         let held = who.held();
-        let state = self.heads.get(&head.subject).map(|state| SubjectFacts::from(&state.head));
-        let subject = state.unwrap_or(SubjectFacts {
-            id: head.subject,
-            state: SubjectState::Active,
-            consents: &[],
-        });
+        let subject = self.subject_facts(head.subject);
         let facts = Facts {
             tenant: who.tenant.state,
             collection: Some(&self.collection.value),
