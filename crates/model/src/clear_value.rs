@@ -1,6 +1,7 @@
 //! Client data in the clear: a value that wipes itself, does not print itself and cannot be copied.
 
 use std::fmt;
+use std::io::Write as _;
 
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use zeroize::ZeroizeOnDrop;
@@ -127,11 +128,10 @@ impl ClearValue {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Boolean(true) => out.extend_from_slice(b"true"),
             Self::Boolean(false) => out.extend_from_slice(b"false"),
-            Self::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
-            Self::Float(number) => {
-                let text = if number.is_finite() { number.to_string() } else { "null".to_owned() };
-                out.extend_from_slice(text.as_bytes());
-            }
+            // Writing to memory does not fail.
+            Self::Integer(number) => drop(write!(out, "{number}")),
+            Self::Float(number) if number.is_finite() => drop(write!(out, "{number}")),
+            Self::Float(_) => out.extend_from_slice(b"null"),
             Self::Text(text) => write_json_text(text, out),
             Self::List(items) => {
                 out.push(b'[');
