@@ -144,7 +144,9 @@ fn write_lines(mut sink: impl Write, lines: &Receiver<Line>, shared: &Shared) {
                 // A log that cannot be written must not stop the server; its reader sees that it ends.
                 let _ = sink.write_all(&batch).and_then(|()| sink.flush());
                 batch.clear();
-                waiting.drain(..).for_each(|tell: SyncSender<()>| drop(tell.send(())));
+                for tell in waiting.drain(..) {
+                    let _ = SyncSender::send(&tell, ());
+                }
             }
         }
         if ending {

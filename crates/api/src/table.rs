@@ -1,5 +1,6 @@
 //! From a request to its handler: one flat table of paths and methods, with the gate before each.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -41,24 +42,16 @@ struct Entry {
 impl Table {
     /// The table of these routes. One without rules is left out, and so lets nobody in.
     pub(crate) fn new(routes: Vec<Route>, mut gates: Gates, api: Arc<Api>) -> Self {
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
         for Route { method, path, serve } in routes {
             let rules = gates.remove(&(method.clone(), path.clone()));
-            let place = match places.iter().position(|place| *place.template == *path) {
-                Some(known) => places.get_mut(known),
-                None => {
-                    places.push(Place { template: path.into(), methods: Vec::new() });
-                    places.last_mut()
-                }
-            };
-            if let (Some(place), Some(rules)) = (place, rules) {
-                place.methods.push(Entry { method, rules, serve });
-            }
+            let entry = rules.map(|rules| Entry { method, rules, serve });
+            places.entry(path).or_default().extend(entry);
         }
         let mut paths = matchit::Router::new();
-        for place in places {
-            let template = place.template.clone();
-            if let Err(error) = paths.insert(&*template, place) {
+        for (path, methods) in places {
+            let template: Arc<str> = path.as_str().into();
+            if let Err(error) = paths.insert(path, Place { template: template.clone(), methods }) {
                 // The tests walk every route, so this is never seen.
                 tracing::error!(%error, template = &*template, "a route cannot be reached");
             }

@@ -66,13 +66,12 @@ pub struct Member {
 impl Drop for ClearValue {
     fn drop(&mut self) {
         match self {
-            Self::Null => {}
             Self::Boolean(value) => value.wipe(),
             Self::Integer(value) => value.wipe(),
             Self::Float(value) => value.wipe(),
             Self::Text(text) => text.wipe(),
-            // What is in them wipes itself next.
-            Self::List(_) | Self::Object(_) => {}
+            // What is in lists and objects wipes itself next.
+            Self::Null | Self::List(_) | Self::Object(_) => {}
         }
     }
 }
@@ -130,8 +129,8 @@ impl ClearValue {
             Self::Boolean(false) => out.extend_from_slice(b"false"),
             // Writing to memory does not fail.
             Self::Integer(number) => drop(write!(out, "{number}")),
-            Self::Float(number) if number.is_finite() => drop(write!(out, "{number}")),
-            Self::Float(_) => out.extend_from_slice(b"null"),
+            Self::Float(number) if !number.is_finite() => Self::Null.write_json(out),
+            Self::Float(number) => drop(write!(out, "{number}")),
             Self::Text(text) => write_json_text(text, out),
             Self::List(items) => {
                 out.push(b'[');
