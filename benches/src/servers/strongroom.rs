@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use strongroom_api::{Config, Limits, SealProof, UnlockError, Unlocker};
+use strongroom_api::{Config, Limits, LogLines, SealProof, UnlockError, Unlocker};
 use strongroom_crypto::{Key, SystemRng, seal_key};
 use strongroom_keyring::{FileHolder, Grade, Holder, Keyring, SealMethod};
 use strongroom_model::{Clock, InstallId, Plaintext, Rng};
 use strongroom_storage::{Store, StoreUrl};
 use strongroom_vault::{SystemClock, Vault, system, tenants};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -44,7 +46,7 @@ impl Unlocker for Never {
 /// # Errors
 /// If it does not come up.
 pub(super) async fn serve(folder: &Path) -> Result<(), Failure> {
-    begin_log();
+    let _log = begin_log()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
     let made = folder.join(HOLDER_FILE).exists();
@@ -104,15 +106,20 @@ async fn make(folder: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Resu
 }
 
 /// As the command line does it: our own events from `info` on, as text, on standard error.
-fn begin_log() {
+fn begin_log() -> Result<LogLines, Failure> {
     let own = ["strongroom_api", "strongroom_vault", "strongroom_keyring", "strongroom_storage"];
     let targets = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_targets(own.map(|room| (room, LevelFilter::INFO)));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+    let lines = LogLines::begin(std::io::stderr())?;
+    let (queued, urgent) = (lines.writer(), lines.urgent());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(
+            (move || urgent.clone()).with_max_level(Level::ERROR).or_else(move || queued.clone()),
+        )
         .with_ansi(false)
         .with_target(false);
     // The only error is that a log has been set up already.
-    drop(tracing_subscriber::registry().with(lines.with_filter(targets)).try_init());
+    drop(tracing_subscriber::registry().with(layer.with_filter(targets)).try_init());
+    Ok(lines)
 }

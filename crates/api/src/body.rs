@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use strongroom_model::Wiping;
 use tokio::time::{Instant, Sleep};
-use zeroize::Zeroizing;
 
 use crate::Limits;
 use crate::problem::Problem;
@@ -116,7 +116,7 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Body,
     most: usize,
-) -> Result<Zeroizing<Vec<u8>>, Problem> {
+) -> Result<Wiping<Vec<u8>>, Problem> {
     let declared = declared_length(headers);
     if let Some(length) = declared
         && length > most
@@ -127,7 +127,7 @@ pub(crate) async fn read(
         }
         return Err(Problem::body_too_large(most));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(0).min(FIRST_CAPACITY)));
+    let mut bytes = Wiping::new(Vec::with_capacity(declared.unwrap_or(0).min(FIRST_CAPACITY)));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(failed)?;
         let Some(data) = frame.data_ref() else { continue };
@@ -144,14 +144,19 @@ pub(crate) async fn read(
 const FIRST_CAPACITY: usize = 64 * 1024;
 
 /// Appends without leaving an unwiped copy behind, as a growing vector would.
-pub(crate) fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
-    let needed = bytes.len().saturating_add(data.len());
+fn append(bytes: &mut Wiping<Vec<u8>>, data: &[u8]) {
+    make_room(bytes, data.len());
+    bytes.extend_from_slice(data);
+}
+
+/// Makes room for so many bytes more; what is there moves, if it must, and is wiped where it was.
+pub(crate) fn make_room(bytes: &mut Wiping<Vec<u8>>, more: usize) {
+    let needed = bytes.len().saturating_add(more);
     if needed > bytes.capacity() {
-        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(bytes.capacity() * 2)));
+        let mut larger = Wiping::new(Vec::with_capacity(needed.max(bytes.capacity() * 2)));
         larger.extend_from_slice(bytes);
         *bytes = larger;
     }
-    bytes.extend_from_slice(data);
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {

@@ -1,27 +1,33 @@
-//! What every request goes through before and after its handler: an id, a turn, a task of its own,
-//! headers, and one line in the log.
+//! What every request goes through before and after its handler: an id, a turn, headers, and one line
+//! in the log.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::Incoming;
 use strongroom_model::{RequestId, Rng, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::Limits;
 use crate::body::Paced;
 use crate::edge::{self, HostName, Network};
+use crate::extract::Caller;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::table::Answering;
 
 /// The header that names the request in every answer.
 pub(crate) const REQUEST_HEADER: HeaderName = HeaderName::from_static("strongroom-request");
@@ -45,19 +51,59 @@ pub(crate) struct Notes {
     pub(crate) id: RequestId,
     /// From where it comes.
     pub(crate) address: IpAddr,
-    /// The path and query as they came; not for the log.
-    pub(crate) uri: Uri,
     /// The route's template; never the path, which has ids in it.
-    pub(crate) route: OnceLock<MatchedPath>,
+    pub(crate) route: OnceLock<Arc<str>>,
     /// What kind of principal sent it, once that is known.
     pub(crate) principal: OnceLock<&'static str>,
+    /// Who sent it, once the gate has let them in.
+    pub(crate) caller: OnceLock<Caller>,
+}
+
+/// Who answers the requests that come through a door.
+pub(crate) trait Desk: Send + Sync + 'static {
+    /// Answers a request, and notes which route it has taken.
+    fn answer(self: Arc<Self>, request: Request, notes: Arc<Notes>) -> Answering;
+}
+
+/// A desk without gates, for routes that need none.
+pub(crate) struct OpenDesk(Router);
+
+impl OpenDesk {
+    /// With these routes.
+    pub(crate) fn new(router: Router) -> Arc<Self> {
+        Arc::new(Self(router.layer(axum::middleware::from_fn(note_route))))
+    }
+}
+
+impl Desk for OpenDesk {
+    fn answer(self: Arc<Self>, mut request: Request, notes: Arc<Notes>) -> Answering {
+        request.extensions_mut().insert(notes);
+        let answering = self.0.clone().oneshot(request);
+        Box::pin(async move {
+            match answering.await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            }
+        })
+    }
+}
+
+/// Notes the template of the route that the request matched.
+async fn note_route(request: Request, next: Next) -> Response {
+    let noted =
+        request.extensions().get::<Arc<Notes>>().zip(request.extensions().get::<MatchedPath>());
+    if let Some((notes, path)) = noted {
+        // It is set once: a request matches one route.
+        let _ = notes.route.set(path.as_str().into());
+    }
+    next.run(request).await
 }
 
 /// HSTS (RFC 6797): for two years this host and those below it are asked by TLS alone.
 const STRICT_TRANSPORT: HeaderValue =
     HeaderValue::from_static("max-age=63072000; includeSubDomains");
 
-/// What a door is beyond its router.
+/// What a door is beyond its desk.
 #[derive(Default)]
 pub(crate) struct Manner {
     /// Whether connections come by TLS.
@@ -75,7 +121,7 @@ pub(crate) struct Manner {
 /// The way in and out.
 pub(crate) struct Door {
     manner: Manner,
-    router: Router,
+    desk: Arc<dyn Desk>,
     rng: Arc<dyn Rng>,
     turns: Arc<Semaphore>,
     limits: Arc<Limits>,
@@ -83,14 +129,13 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(
-        router: Router,
+        desk: Arc<dyn Desk>,
         rng: Arc<dyn Rng>,
         turns: Arc<Semaphore>,
         limits: Arc<Limits>,
         manner: Manner,
     ) -> Self {
-        let router = router.layer(axum::middleware::from_fn(note_route));
-        Self { manner, router, rng, turns, limits }
+        Self { manner, desk, rng, turns, limits }
     }
 
     /// Answers a request, whatever happens.
@@ -110,7 +155,6 @@ impl Door {
         };
         let notes = Arc::new(Notes {
             id,
-            uri: request.uri().clone(),
             address: edge::caller_address(
                 peer.ip(),
                 &self.manner.trusted_proxies,
@@ -118,6 +162,7 @@ impl Door {
             ),
             route: OnceLock::new(),
             principal: OnceLock::new(),
+            caller: OnceLock::new(),
         });
         let active = self.manner.metrics.as_ref().map(Metrics::active_request);
         let answer = if !edge::is_for(&self.manner.hosts, request.uri(), request.headers()) {
@@ -143,7 +188,7 @@ impl Door {
     ) {
         let method = known(method);
         if let Some(metrics) = &self.manner.metrics {
-            let route = notes.route.get().map(MatchedPath::as_str);
+            let route = notes.route.get().map(|route| &**route);
             metrics.request(route, method, status.as_u16(), took);
             if let Some(bound) = problem.and_then(Problem::bound) {
                 metrics.rate_limited(bound);
@@ -162,44 +207,53 @@ impl Door {
         if self.manner.tls {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
         }
-        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
             headers.insert(REQUEST_HEADER, id);
         }
         answer
     }
 
-    /// Has the request worked on in a task of its own: a use case that has begun is finished even
-    /// if its caller hangs up, and a panic ends the task only.
     async fn work(&self, request: hyper::Request<Incoming>, notes: Arc<Notes>) -> Response {
         let Ok(turn) = self.turns.clone().acquire_owned().await else {
             return Problem::stopping().into();
         };
-        let mut request = request.map(|body| Body::new(Paced::new(body, &self.limits)));
-        request.extensions_mut().insert(notes);
-        let router = self.router.clone();
-        let work = tokio::spawn(async move {
-            let answer = router.oneshot(request).await;
-            drop(turn);
-            answer
-        });
-        match work.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(never)) => match never {},
-            // The payload of a panic may hold a value, and the error repeats it: it is not used.
-            Err(_) => Problem::panicked().into(),
-        }
+        let request = request.map(|body| Body::new(Paced::new(body, &self.limits)));
+        Work(Some((self.desk.clone().answer(request, notes), turn))).await
     }
 }
 
-/// Notes the template of the route that the request matched.
-async fn note_route(request: Request, next: Next) -> Response {
-    let noted =
-        request.extensions().get::<Arc<Notes>>().zip(request.extensions().get::<MatchedPath>());
-    if let Some((notes, path)) = noted {
-        // It is set once: a request matches one route.
-        let _ = notes.route.set(path.clone());
+/// A request that is worked on where its connection is. If its caller hangs up, what is left to do
+/// becomes a task of its own: a use case that has begun is finished. A panic ends the request only.
+struct Work(Option<(Answering, OwnedSemaphorePermit)>);
+
+impl Future for Work {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let outcome = match &mut self.0 {
+            Some((answering, _)) => {
+                catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context)))
+            }
+            None => Ok(Poll::Pending),
+        };
+        // The payload of a panic may hold a value: it is not used.
+        let outcome = outcome.unwrap_or_else(|_| Poll::Ready(Problem::panicked().into()));
+        if outcome.is_ready() {
+            self.0 = None;
+        }
+        outcome
     }
-    next.run(request).await
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let (Some((answering, turn)), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move {
+                drop(answering.await);
+                drop(turn);
+            });
+        }
+    }
 }
 
 /// Renders the problem that an answer carries, if it does.
@@ -231,7 +285,7 @@ fn log(
     problem: Option<&Problem>,
 ) {
     let method = method.unwrap_or("-");
-    let route = notes.route.get().map_or("-", MatchedPath::as_str);
+    let route = notes.route.get().map_or("-", |route| &**route);
     let principal = notes.principal.get().copied().unwrap_or("-");
     let duration_ms = took.as_secs_f64() * 1000.0;
     let (request_id, status) = (notes.id, status.as_u16());

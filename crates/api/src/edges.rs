@@ -28,7 +28,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::admin::Inspected;
-use crate::door::Notes;
+use crate::door::{Notes, OpenDesk};
 use crate::extract::{Body, FromBody};
 use crate::metrics::StoreCounts;
 use crate::problem::Problem;
@@ -107,7 +107,7 @@ async fn start_at(
 ) -> RunningServer {
     let config = Config { listen: LOOPBACK, limits };
     let rng = Arc::new(Counting(AtomicU8::new(1)));
-    Server::start_with(config, edge, router, looked, rng).await.unwrap()
+    Server::start_with(config, edge, OpenDesk::new(router), looked, rng).await.unwrap()
 }
 
 /// Stands in for the vault behind health and metrics.
@@ -766,8 +766,14 @@ async fn a_server_without_a_usable_certificate_does_not_start() {
     let config = Config { listen: LOOPBACK, limits: limits() };
     let rng = Arc::new(Counting(AtomicU8::new(1)));
     let edge = with_tls(&files_in(folder.path()));
-    let started =
-        Server::start_with(config, edge, samples(), Arc::new(Looked::default()), rng).await;
+    let started = Server::start_with(
+        config,
+        edge,
+        OpenDesk::new(samples()),
+        Arc::new(Looked::default()),
+        rng,
+    )
+    .await;
     assert!(matches!(started, Err(StartError::Tls(TlsError::Unreadable(..)))));
 }
 

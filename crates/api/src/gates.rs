@@ -2,12 +2,9 @@
 //! that its query may have.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
 use strongroom_vault::policy::Gate;
 
 use crate::door::Notes;
@@ -26,31 +23,27 @@ pub(crate) struct Rules {
 /// The rules of every route, by method and template.
 pub(crate) type Gates = HashMap<(Method, String), Rules>;
 
-/// Lets a request in, or answers for its handler. A route without rules lets nobody in; a route that
-/// is not public lets nobody in without a credential, whatever its handler asks for.
-pub(crate) async fn pass(
-    State(api): State<Arc<Api>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match admit(&api, &mut request).await {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn admit(api: &Arc<Api>, request: &mut Request) -> Result<(), Problem> {
-    let Some(rules) = rules_of(&api.gates, request) else {
-        return Err(refuse_method(&api.gates, request));
-    };
+/// Lets a request in, or says why not. A route that is not public lets nobody in without a
+/// credential, whatever its handler asks for; the caller is noted for it.
+///
+/// # Errors
+/// Those of [`Caller::sign_in`]; 429 for strangers who ask too often; 400 for a member of the query
+/// that the route does not know.
+pub(crate) async fn admit(
+    api: &Api,
+    rules: &Rules,
+    request: &Parts,
+    notes: &Notes,
+) -> Result<(), Problem> {
     match rules.gate {
-        Gate::Public(_) => count_stranger(api, request)?,
+        Gate::Public(_) => count_stranger(api, &request.method, notes)?,
         Gate::SignedIn | Gate::Operator | Gate::Needs(_) => {
-            let caller = Caller::sign_in(api, request.headers(), request.extensions()).await?;
-            request.extensions_mut().insert(caller);
+            let caller = Caller::sign_in(api, &request.headers, notes).await?;
+            // It is set once: a request has one caller.
+            let _ = notes.caller.set(caller);
         }
     }
-    let asked = request.uri().query().unwrap_or_default();
+    let asked = request.uri.query().unwrap_or_default();
     let mut members = asked.split('&').filter(|member| !member.is_empty());
     let known = |member: &str| {
         let name = member.split_once('=').map_or(member, |(name, _)| name);
@@ -66,32 +59,12 @@ async fn admit(api: &Arc<Api>, request: &mut Request) -> Result<(), Problem> {
 
 /// Counts a request of a public route. Those that change something are answered for a secret in
 /// their body, so trying is made slow.
-fn count_stranger(api: &Api, request: &Request) -> Result<(), Problem> {
-    let notes = request.extensions().get::<Arc<Notes>>();
-    let (Some(rates), Some(notes)) = (&api.rates, notes) else { return Ok(()) };
-    if request.method().is_safe() {
+fn count_stranger(api: &Api, method: &Method, notes: &Notes) -> Result<(), Problem> {
+    let Some(rates) = &api.rates else { return Ok(()) };
+    if method.is_safe() {
         rates.stranger(notes.address)?;
     } else {
         rates.proof(notes.address)?;
     }
     Ok(())
-}
-
-fn rules_of<'g>(gates: &'g Gates, request: &Request) -> Option<&'g Rules> {
-    let route = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
-    let method =
-        if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-    gates.get(&(method, route))
-}
-
-/// The path is known and the method is not; the answer lists those that are.
-fn refuse_method(gates: &Gates, request: &Request) -> Problem {
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let of_route = gates.keys().filter(|(_, known)| Some(known.as_str()) == route);
-    let mut methods: Vec<&str> = of_route.map(|(method, _)| method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods.sort_unstable();
-    Problem::method_not_allowed(&methods.join(", "))
 }

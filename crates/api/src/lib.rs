@@ -26,6 +26,7 @@ mod gates;
 mod invitations;
 mod json;
 mod limits;
+mod log_lines;
 mod metrics;
 mod openapi;
 mod panics;
@@ -42,6 +43,7 @@ mod server;
 mod sessions;
 mod subjects;
 mod system;
+mod table;
 mod tenants;
 mod tls;
 mod unlocker;
@@ -55,6 +57,7 @@ pub use limits::{
     IMPORT_BYTES_MAX, IMPORT_ITEMS_MAX, Limits, PAGE_DEFAULT, PAGE_MAX, PUBLIC_BYTES_MAX,
     REASON_BYTES_MAX, Rates,
 };
+pub use log_lines::{LogLines, LogWriter};
 pub use panics::log_panics_by_place;
 pub use problem::TYPE_BASE;
 pub use server::{Config, RunningServer, Server, StartError};

@@ -49,7 +49,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// The document of the whole API.
 #[cfg(test)]
 pub(crate) fn document() -> Value {
-    finish(crate::routes::all().split_for_parts().1)
+    finish(crate::routes::all().described)
 }
 
 /// Adds to what the handlers describe what holds for all of them.

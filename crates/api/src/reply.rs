@@ -1,13 +1,15 @@
 //! Answers: what a use case found or made, as status, headers and bytes.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use strongroom_model::Wiping;
 use strongroom_vault::records::RecordView;
 use strongroom_vault::{Answer, LinePlaced, Listed, Versioned};
-use zeroize::Zeroizing;
 
 use crate::extract::{Page, etag};
 use crate::wire::{Shown, WriteJson};
@@ -15,11 +17,14 @@ use crate::wire::{Shown, WriteJson};
 /// The header that carries the log's promise: where the lines of this request stand.
 pub(crate) const AUDIT_HEADER: HeaderName = HeaderName::from_static("strongroom-audit");
 
+/// So many headers an answer has, those included that the door adds.
+const HEADERS_USUAL: usize = 12;
+
 /// An answer in the making.
 pub(crate) struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
-    body: Option<Zeroizing<Vec<u8>>>,
+    body: Option<Wiping<Vec<u8>>>,
 }
 
 impl Reply {
@@ -30,12 +35,12 @@ impl Reply {
 
     /// An answer that says this.
     pub(crate) fn json(value: &impl Serialize) -> Self {
-        Self::raw(Zeroizing::new(to_json(value)))
+        Self::raw(Wiping::new(to_json(value)))
     }
 
     /// An answer of JSON that was written by hand. It is wiped when it has been handed to the HTTP
     /// library, whose own buffers are not ours to wipe.
-    pub(crate) const fn raw(json: Zeroizing<Vec<u8>>) -> Self {
+    pub(crate) const fn raw(json: Wiping<Vec<u8>>) -> Self {
         Self { status: StatusCode::OK, headers: Vec::new(), body: Some(json) }
     }
 
@@ -113,6 +118,7 @@ impl IntoResponse for Reply {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        *headers = HeaderMap::with_capacity(HEADERS_USUAL);
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
@@ -149,15 +155,29 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 
 /// The log's promises as the header says them.
 pub(crate) fn promises(lines: &[LinePlaced]) -> String {
-    let promise =
-        |line: &LinePlaced| format!("{}.{}.{}", line.node, line.n, hexadecimal(&line.tag));
-    lines.iter().map(promise).collect::<Vec<_>>().join(", ")
+    let mut promises = String::with_capacity(lines.len() * PROMISE_LENGTH);
+    for (place, line) in lines.iter().enumerate() {
+        let comma = if place > 0 { ", " } else { "" };
+        // Writing to a string does not fail.
+        let _ = write!(promises, "{comma}{}.{}.", line.node, line.n);
+        write_hexadecimal(&line.tag, &mut promises);
+    }
+    promises
 }
+
+/// What one promise usually takes: two numbers, a tag, and what stands between them.
+const PROMISE_LENGTH: usize = 64;
 
 /// Bytes in hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    write_hexadecimal(bytes, &mut text);
+    text
+}
+
+fn write_hexadecimal(bytes: &[u8], text: &mut String) {
     let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
 
 /// A secret that is shown once, with its end.

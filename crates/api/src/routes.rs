@@ -1,22 +1,20 @@
-//! The router: every noun's routes, under a tenant or the provider, with the document that
-//! describes them.
+//! The routes: every noun's, under a tenant or the provider, with the document that describes them.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::handler::Handler;
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use strongroom_vault::Vault;
 use tokio::sync::Semaphore;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa::openapi::{OpenApi, PathItem};
+use utoipa_axum::router::UtoipaMethodRouter;
 
-use crate::gates::{self, Gates};
 use crate::limits::Rates;
-use crate::problem::Problem;
 use crate::rates::RateLimits;
+use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
     api_keys, audit, classes, collections, erasures, invitations, openapi, receipts, records,
@@ -33,63 +31,127 @@ pub(crate) struct Api {
     pub(crate) unlocking: Semaphore,
     /// What counts requests, if they are counted.
     pub(crate) rates: Option<Arc<RateLimits>>,
-    /// What each route demands.
-    pub(crate) gates: Gates,
     /// The OpenAPI document.
     document: Bytes,
 }
 
 /// Routes with their description.
-pub(crate) type Routes = OpenApiRouter<Arc<Api>>;
+#[derive(Default)]
+pub(crate) struct Routes {
+    /// What is described of them.
+    pub(crate) described: OpenApi,
+    routes: Vec<Route>,
+}
 
-/// Every route. Handler and description are registered in one step, so that they cannot drift.
+/// One method of one path, and who serves it.
+pub(crate) struct Route {
+    /// The method.
+    pub(crate) method: Method,
+    /// The path's template.
+    pub(crate) path: String,
+    /// The handler.
+    pub(crate) serve: Serve,
+}
+
+/// Handlers that [`utoipa::path`] describes. Handler and description are registered in one step, so
+/// that they cannot drift.
+macro_rules! routes {
+    ($($handler:ident),+) => {
+        $crate::routes::Routes::default()
+            $(.with(utoipa_axum::routes!($handler), $handler))+
+    };
+}
+pub(crate) use routes;
+
+impl Routes {
+    /// Adds a handler, with what is described of it.
+    pub(crate) fn with<T, H>(
+        mut self,
+        (schemas, paths, _): UtoipaMethodRouter<Arc<Api>>,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Arc<Api>, Future = Answering> + Sync,
+    {
+        let serve: Serve = Arc::new(move |request, api| handler.clone().call(request, api));
+        for (path, item) in &paths.paths {
+            let route = |method| Route { method, path: path.clone(), serve: serve.clone() };
+            self.routes.extend(methods(item).map(route));
+        }
+        self.described.paths.merge(paths);
+        self.described.components.get_or_insert_default().schemas.extend(schemas);
+        self
+    }
+
+    /// Adds routes.
+    pub(crate) fn routes(mut self, others: Self) -> Self {
+        self.described.merge(others.described);
+        self.routes.extend(others.routes);
+        self
+    }
+
+    /// Adds routes, with this before their paths.
+    fn nest(mut self, prefix: &str, others: Self) -> Self {
+        self.described = self.described.nest(prefix, others.described);
+        let nested = others.routes.into_iter();
+        let nested = nested.map(|route| Route { path: format!("{prefix}{}", route.path), ..route });
+        self.routes.extend(nested);
+        self
+    }
+}
+
+fn methods(item: &PathItem) -> impl Iterator<Item = Method> {
+    let operations = [
+        (Method::GET, &item.get),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
+    ];
+    operations.into_iter().filter(|(_, operation)| operation.is_some()).map(|(method, _)| method)
+}
+
+/// Every route.
 pub(crate) fn all() -> Routes {
     let of_both = || {
         Routes::default()
-            .merge(users::routes())
-            .merge(sessions::routes())
-            .merge(api_keys::routes())
-            .merge(classes::routes())
-            .merge(audit::routes())
+            .routes(users::routes())
+            .routes(sessions::routes())
+            .routes(api_keys::routes())
+            .routes(classes::routes())
+            .routes(audit::routes())
     };
     let of_tenants = of_both()
-        .merge(collections::routes())
-        .merge(records::routes())
-        .merge(subjects::routes())
-        .merge(erasures::routes())
-        .merge(receipts::routes());
+        .routes(collections::routes())
+        .routes(records::routes())
+        .routes(subjects::routes())
+        .routes(erasures::routes())
+        .routes(receipts::routes());
     let version_1 = Routes::default()
-        .merge(system::routes())
-        .merge(invitations::routes())
-        .merge(whoami::routes())
-        .merge(tenants::routes())
+        .routes(system::routes())
+        .routes(invitations::routes())
+        .routes(whoami::routes())
+        .routes(tenants::routes())
         .nest("/tenants/{tenant}", of_tenants)
         .nest("/provider", of_both());
-    Routes::default().routes(routes!(show_document)).nest("/v1", version_1)
+    routes!(show_document).nest("/v1", version_1)
 }
 
-/// The router over a vault.
-pub(crate) fn router(
+/// The table of routes over a vault.
+pub(crate) fn table(
     vault: Arc<Vault>,
     unlocker: Arc<dyn Unlocker>,
     rates: Option<Rates>,
-) -> Router {
-    let (router, described) = all().split_for_parts();
+) -> Arc<Table> {
+    let Routes { described, routes } = all();
     let document = openapi::finish(described);
     let gates = openapi::gates_of(&document);
     // A document of text and numbers can always be written.
     let document = serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default();
     let rates = rates.map(|rates| Arc::new(RateLimits::new(rates)));
     let unlocking = Semaphore::new(1);
-    let api = Arc::new(Api { vault, unlocker, unlocking, rates, gates, document });
-    router
-        .route_layer(axum::middleware::from_fn_with_state(api.clone(), gates::pass))
-        .fallback(nothing)
-        .with_state(api)
-}
-
-async fn nothing() -> Problem {
-    Problem::not_found()
+    let api = Arc::new(Api { vault, unlocker, unlocking, rates, document });
+    Arc::new(Table::new(routes, gates, api))
 }
 
 /// Describe the API

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use strongroom_model::Rng;
 use strongroom_vault::Vault;
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +16,7 @@ use crate::Limits;
 use crate::addresses::{Addresses, Place};
 use crate::admin::{self, Inspected};
 use crate::connection::{self, Room, Stop};
-use crate::door::{Door, Manner};
+use crate::door::{Desk, Door, Manner, OpenDesk};
 use crate::edge::Edge;
 use crate::metrics::Metrics;
 use crate::tls::{Tls, TlsError};
@@ -105,14 +104,14 @@ impl Server {
         unlocker: Arc<dyn Unlocker>,
         rng: Arc<dyn Rng>,
     ) -> Result<RunningServer, StartError> {
-        let router = crate::routes::router(vault.clone(), unlocker, config.limits.rates);
-        Self::start_with(config, edge, router, vault, rng).await
+        let table = crate::routes::table(vault.clone(), unlocker, config.limits.rates);
+        Self::start_with(config, edge, table, vault, rng).await
     }
 
     pub(crate) async fn start_with(
         config: Config,
         edge: Edge,
-        router: Router,
+        desk: Arc<dyn Desk>,
         inspected: Arc<dyn Inspected>,
         rng: Arc<dyn Rng>,
     ) -> Result<RunningServer, StartError> {
@@ -130,7 +129,7 @@ impl Server {
             metrics: metrics.clone(),
             quiet: false,
         };
-        let plan = Plan { listen: config.listen, router, manner, rng: rng.clone() };
+        let plan = Plan { listen: config.listen, desk, manner, rng: rng.clone() };
         let api = plan.open(&limits, certificate.clone()).await?;
         if let Some(certificate) = certificate.clone() {
             let looking = certificate.watch(limits.certificate_interval, api.stop.subscribe());
@@ -139,9 +138,10 @@ impl Server {
         let admin = match edge.admin.zip(metrics) {
             None => None,
             Some((listen, metrics)) => {
-                let router = admin::router(inspected, metrics, api.stop.subscribe());
+                let routes = admin::router(inspected, metrics, api.stop.subscribe());
+                let desk = OpenDesk::new(routes);
                 let manner = Manner { quiet: true, ..Manner::default() };
-                Some(Plan { listen, router, manner, rng }.open(&limits, None).await?)
+                Some(Plan { listen, desk, manner, rng }.open(&limits, None).await?)
             }
         };
         Ok(RunningServer { api, admin, certificate, limits })
@@ -151,7 +151,7 @@ impl Server {
 /// What is to be listened for, and where.
 struct Plan {
     listen: SocketAddr,
-    router: Router,
+    desk: Arc<dyn Desk>,
     manner: Manner,
     rng: Arc<dyn Rng>,
 }
@@ -162,7 +162,7 @@ impl Plan {
         limits: &Arc<Limits>,
         certificate: Option<Certificate>,
     ) -> Result<Listener, StartError> {
-        let Self { listen, router, manner, rng } = self;
+        let Self { listen, desk, manner, rng } = self;
         let refused = |error| StartError::Listen(listen, error);
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let local_addr = listener.local_addr().map_err(refused)?;
@@ -173,7 +173,7 @@ impl Plan {
         let trusted = manner.trusted_proxies.clone();
         let accept = Accept {
             listener,
-            door: Arc::new(Door::new(router, rng, requests.clone(), limits.clone(), manner)),
+            door: Arc::new(Door::new(desk, rng, requests.clone(), limits.clone(), manner)),
             tls: certificate.map(|certificate| certificate.tls),
             metrics,
             addresses: Addresses::new(limits.connections_per_address_max, trusted),

@@ -1,6 +1,7 @@
 //! Client data in the clear: a value that wipes itself, does not print itself and cannot be copied.
 
 use std::fmt;
+use std::io::Write as _;
 
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use zeroize::ZeroizeOnDrop;
@@ -65,13 +66,12 @@ pub struct Member {
 impl Drop for ClearValue {
     fn drop(&mut self) {
         match self {
-            Self::Null => {}
             Self::Boolean(value) => value.wipe(),
             Self::Integer(value) => value.wipe(),
             Self::Float(value) => value.wipe(),
             Self::Text(text) => text.wipe(),
-            // What is in them wipes itself next.
-            Self::List(_) | Self::Object(_) => {}
+            // What is in lists and objects wipes itself next.
+            Self::Null | Self::List(_) | Self::Object(_) => {}
         }
     }
 }
@@ -127,11 +127,10 @@ impl ClearValue {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Boolean(true) => out.extend_from_slice(b"true"),
             Self::Boolean(false) => out.extend_from_slice(b"false"),
-            Self::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
-            Self::Float(number) => {
-                let text = if number.is_finite() { number.to_string() } else { "null".to_owned() };
-                out.extend_from_slice(text.as_bytes());
-            }
+            // Writing to memory does not fail.
+            Self::Integer(number) => drop(write!(out, "{number}")),
+            Self::Float(number) if !number.is_finite() => Self::Null.write_json(out),
+            Self::Float(number) => drop(write!(out, "{number}")),
             Self::Text(text) => write_json_text(text, out),
             Self::List(items) => {
                 out.push(b'[');

@@ -4,12 +4,11 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::api_keys;
-use utoipa_axum::routes;
 
 use crate::extract::{ApiKeyPath, Page, PageQuery, RepeatHeader, Sent, TenantCaller};
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{ApiKey, CreatedApiKey, NewApiKey};
 
 /// Under a tenant.

@@ -4,12 +4,11 @@ mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::audit;
-use utoipa_axum::routes;
 
 use crate::extract::{Page, PageQuery, TenantCaller};
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::AuditEntry;
 
 /// Under a tenant.

@@ -4,14 +4,13 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::collections;
-use utoipa_axum::routes;
 
 use crate::extract::{
     Body, CollectionPath, IfMatch, IfMatchHeader, Page, PageQuery, RepeatHeader, Sent, TenantCaller,
 };
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{Collection, CollectionPatch, NewCollection};
 
 /// Under a tenant.

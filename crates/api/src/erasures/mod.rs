@@ -4,12 +4,11 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::erasures;
-use utoipa_axum::routes;
 
 use crate::extract::{ErasurePath, Page, PageQuery, RepeatHeader, Sent, TenantCaller};
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{Erasure, ErasureRequest, Preview};
 
 /// Under a tenant.

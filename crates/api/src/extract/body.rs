@@ -58,7 +58,7 @@ impl<T: FromBody, S: Sync> FromRequest<S> for Sent<T> {
         }
         let key = idempotency_key(&parts.headers)?;
         let bytes = body::read(&parts.headers, stream, T::BYTES_MAX).await?;
-        let route = format!("{} {}", parts.method, super::query::original_uri(&parts).path());
+        let route = format!("{} {}", parts.method, parts.uri.path());
         let repeat = key.map(|key| Idempotency::new(key, &route, &bytes));
         Ok(Self { value: json::parse(&bytes)?, repeat })
     }

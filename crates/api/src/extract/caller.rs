@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, header};
-use strongroom_model::{RequestId, TenantId};
+use axum::http::{HeaderMap, header};
+use strongroom_model::TenantId;
 use strongroom_vault::records::RecordView;
 use strongroom_vault::{About, Credential, TenantCtx, Vault};
 
@@ -43,15 +43,14 @@ impl Caller {
     pub(crate) async fn sign_in(
         api: &Api,
         headers: &HeaderMap,
-        extensions: &Extensions,
+        notes: &Notes,
     ) -> Result<Self, Problem> {
         let (vault, rates) = (&api.vault, &api.rates);
-        let notes = extensions.get::<Arc<Notes>>();
-        let unknown = |problem: Problem| match (rates, notes) {
-            (Some(rates), Some(notes)) if problem.is_unauthenticated() => {
+        let unknown = |problem: Problem| match rates {
+            Some(rates) if problem.is_unauthenticated() => {
                 rates.stranger(notes.address).map_or_else(Problem::from, |()| problem)
             }
-            _ => problem,
+            Some(_) | None => problem,
         };
         let token = bearer_token(headers).map_err(unknown)?;
         let (purpose, reason) = (headers::purpose(headers), headers::reason(headers));
@@ -60,17 +59,15 @@ impl Caller {
             Err(flaw) => (None, Err(flaw)),
         };
         let about = About {
-            request: notes.map_or(RequestId::from_bytes([0; 16]), |notes| notes.id),
-            address: notes.map(|notes| notes.address),
+            request: notes.id,
+            address: Some(notes.address),
             purpose: purpose.as_ref().ok().cloned().flatten(),
             reason,
         };
         let signed_in = vault.sign_in(token, about).await;
         let ctx = signed_in.map_err(|error| unknown(error.into()))?;
-        if let Some(notes) = notes {
-            // It is set once: a request has one caller.
-            let _ = notes.principal.set(kind(&ctx));
-        }
+        // It is set once: a request has one caller.
+        let _ = notes.principal.set(kind(&ctx));
         if let Some(rates) = rates {
             rates.request(&ctx)?;
         }
@@ -103,7 +100,9 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     /// The gate has signed the caller in (`gates.rs`).
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.remove::<Self>().ok_or_else(Problem::unauthenticated)
+        let notes = parts.extensions.get::<Arc<Notes>>();
+        let caller = notes.and_then(|notes| notes.caller.get().cloned());
+        caller.ok_or_else(Problem::unauthenticated)
     }
 }
 
@@ -112,7 +111,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TenantCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let named = parameter(parts, state, "tenant").await?;
+        let named = parameter(parts, "tenant")?;
         // The provider has its own paths; under those of a tenant it is one that does not exist.
         let fits = match named {
             Some(TenantId::PROVIDER) => false,

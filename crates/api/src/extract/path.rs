@@ -1,13 +1,16 @@
 //! Names and ids in paths: what is none names nothing, so the answer is that of absence.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use strongroom_model::{
     ClassName, CollectionName, ErasureId, KeyId, ReceiptId, RecordId, SubjectId, TenantId, UserId,
 };
 
+use super::headers::percent_decoded;
+use crate::door::Notes;
 use crate::problem::Problem;
 
 macro_rules! path {
@@ -18,8 +21,8 @@ macro_rules! path {
         impl<S: Send + Sync> FromRequestParts<S> for $name {
             type Rejection = Problem;
 
-            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-                parameter(parts, state, $parameter).await?.map(Self).ok_or_else(Problem::not_found)
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+                parameter(parts, $parameter)?.map(Self).ok_or_else(Problem::not_found)
             }
         }
     };
@@ -39,23 +42,23 @@ path!(/** The receipt in the path. */ ReceiptPath, "receipt", ReceiptId);
 ///
 /// # Errors
 /// 404 if it is not what it should be.
-pub(crate) async fn parameter<T: FromStr, S: Send + Sync>(
-    parts: &mut Parts,
-    state: &S,
-    name: &str,
-) -> Result<Option<T>, Problem> {
-    // A path that is not UTF-8 names nothing; one without parameters has none.
-    let Ok(parameters) = RawPathParams::from_request_parts(parts, state).await else {
-        return if parts
-            .extensions
-            .get::<axum::extract::MatchedPath>()
-            .is_some_and(|path| path.as_str().contains('{'))
-        {
-            Err(Problem::not_found())
-        } else {
-            Ok(None)
-        };
+pub(crate) fn parameter<T: FromStr>(parts: &Parts, name: &str) -> Result<Option<T>, Problem> {
+    let route = parts.extensions.get::<Arc<Notes>>().and_then(|notes| notes.route.get());
+    let Some(template) = route else { return Ok(None) };
+    // The path has matched the template, so they have the same number of segments.
+    let segments = template.split('/').zip(parts.uri.path().split('/'));
+    let is_named = |place: &str| {
+        place.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|n| n == name)
     };
-    let found = parameters.iter().find(|(known, _)| *known == name);
-    found.map(|(_, text)| text.parse().map_err(|_| Problem::not_found())).transpose()
+    let found = segments.into_iter().find(|(place, _)| is_named(place));
+    found.map(|(_, text)| parse(text).ok_or_else(Problem::not_found)).transpose()
+}
+
+/// What stands in a segment, which may be percent-encoded; nothing for what is not UTF-8.
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    if text.contains('%') {
+        percent_decoded(text)?.expose().parse().ok()
+    } else {
+        text.parse().ok()
+    }
 }

@@ -1,14 +1,11 @@
 //! Queries: which page of a list, and which fields of a record.
 
-use std::sync::Arc;
-
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use strongroom_model::FieldName;
 use strongroom_vault::records;
 
-use crate::door::Notes;
 use crate::limits::{CURSOR_LENGTH_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::problem::Problem;
 
@@ -87,8 +84,7 @@ impl<S: Sync> FromRequestParts<S> for Page {
             ));
         }
         let limit = query.limit.as_deref().map_or(Ok(PAGE_DEFAULT), limit)?;
-        let uri = original_uri(parts);
-        Ok(Self { wanted: strongroom_vault::Page { limit, cursor }, uri })
+        Ok(Self { wanted: strongroom_vault::Page { limit, cursor }, uri: parts.uri.clone() })
     }
 }
 
@@ -102,12 +98,6 @@ impl<S: Sync> FromRequestParts<S> for Projection {
             reveal: query.reveal.map_or(Ok(Vec::new()), |names| names_of("reveal", &names))?,
         }))
     }
-}
-
-/// The URI as it came; the router takes away the part that it has matched.
-pub(crate) fn original_uri(parts: &Parts) -> Uri {
-    let notes = parts.extensions.get::<Arc<Notes>>();
-    notes.map_or_else(|| parts.uri.clone(), |notes| notes.uri.clone())
 }
 
 fn read<T: serde::de::DeserializeOwned>(parts: &Parts) -> Result<T, Problem> {

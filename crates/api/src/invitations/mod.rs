@@ -7,12 +7,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use strongroom_vault::invitations;
-use utoipa_axum::routes;
 
 use crate::extract::Body;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::routes::{Api, Routes};
+use crate::routes::{Api, Routes, routes};
 use wire::{Redeemed, Redemption};
 
 /// Under `/v1`.

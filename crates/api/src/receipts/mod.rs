@@ -4,12 +4,11 @@ mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::erasures;
-use utoipa_axum::routes;
 
 use crate::extract::{ReceiptPath, TenantCaller};
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::Receipt;
 
 /// Under a tenant.

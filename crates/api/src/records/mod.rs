@@ -4,7 +4,6 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::{Answer, records};
-use utoipa_axum::routes;
 
 use crate::extract::{
     Body, CollectionPath, IfMatch, IfMatchHeader, MustRepeatHeader, Page, PageQuery, Projection,
@@ -12,7 +11,7 @@ use crate::extract::{
 };
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{ImportOutcome, NewImport, NewRecord, Record, RecordLookup, RecordPatch};
 
 /// Under a tenant.

@@ -2,12 +2,11 @@
 
 use axum::response::IntoResponse;
 use strongroom_vault::sessions;
-use utoipa_axum::routes;
 
 use crate::extract::TenantCaller;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 
 /// Under a tenant.
 pub(crate) fn routes() -> Routes {

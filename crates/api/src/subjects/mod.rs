@@ -4,12 +4,11 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::subjects;
-use utoipa_axum::routes;
 
 use crate::extract::{Page, PageQuery, RepeatHeader, Sent, SubjectPath, TenantCaller};
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{NewSubject, Subject, SubjectRecord};
 
 /// Under a tenant.

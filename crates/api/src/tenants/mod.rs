@@ -4,12 +4,11 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::tenants;
-use utoipa_axum::routes;
 
 use crate::extract::{Caller, Page, PageQuery, RepeatHeader, Sent, TenantPath};
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{CreatedTenant, NewTenant, Tenant};
 
 /// Under `/v1`.

@@ -4,14 +4,13 @@ pub(crate) mod wire;
 
 use axum::response::IntoResponse;
 use strongroom_vault::users;
-use utoipa_axum::routes;
 
 use crate::extract::{
     Body, IfMatch, IfMatchHeader, Page, PageQuery, RepeatHeader, Sent, TenantCaller, UserPath,
 };
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply, SecretShown};
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 use wire::{InvitedUser, NewUser, User, UserPatch};
 
 /// Under a tenant.

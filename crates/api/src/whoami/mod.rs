@@ -5,12 +5,11 @@ use serde::Serialize;
 use strongroom_model::{ClassId, ClassName, Principal, TenantId, Timestamp, UserId};
 use strongroom_vault::Whoami;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use crate::extract::Caller;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::routes::Routes;
+use crate::routes::{Routes, routes};
 
 /// Under `/v1`.
 pub(crate) fn routes() -> Routes {

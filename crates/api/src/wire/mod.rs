@@ -6,9 +6,10 @@
 mod record;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use strongroom_model::Plaintext;
 use strongroom_model::clear_value::write_json_text;
-use zeroize::Zeroizing;
+use strongroom_model::{Plaintext, Wiping};
+
+use crate::body::make_room;
 
 /// A token that is shown once, or a text of a person's that is shown as it is.
 pub(crate) struct Shown<'a>(pub(crate) &'a Plaintext<String>);
@@ -46,37 +47,38 @@ pub(crate) trait WriteJson {
     fn write_json(&self, out: &mut Vec<u8>);
 }
 
-/// What a buffer is given at first, so that it seldom has to grow.
-const FIRST_CAPACITY: usize = 8 * 1024;
+/// Room for nearly every item, so that a buffer seldom has to grow while one is written.
+const ITEM_CAPACITY: usize = 8 * 1024;
+/// What an item of a list is expected to take.
+const ITEM_USUAL: usize = 1024;
 
 /// One thing as JSON.
-pub(crate) fn write_one(value: &impl WriteJson) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(FIRST_CAPACITY));
+pub(crate) fn write_one(value: &impl WriteJson) -> Wiping<Vec<u8>> {
+    let mut out = Wiping::new(Vec::with_capacity(ITEM_CAPACITY));
     value.write_json(&mut out);
     out
 }
 
-/// A page of a list as JSON. Items are written one by one and moved without leaving copies behind;
-/// only an item longer than the first capacity leaves the parts of it that were outgrown.
-pub(crate) fn write_list<T: WriteJson>(items: &[T], next: Option<&str>) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(FIRST_CAPACITY));
-    let mut item_out = Zeroizing::new(Vec::with_capacity(FIRST_CAPACITY));
+/// A page of a list as JSON. Only an item longer than the capacity leaves the parts of it that were
+/// outgrown.
+pub(crate) fn write_list<T: WriteJson>(items: &[T], next: Option<&str>) -> Wiping<Vec<u8>> {
+    let room = ITEM_CAPACITY + ITEM_USUAL.saturating_mul(items.len());
+    let mut out = Wiping::new(Vec::with_capacity(room));
     out.extend_from_slice(b"{\"data\":[");
     for (place, item) in items.iter().enumerate() {
-        item_out.clear();
+        make_room(&mut out, ITEM_CAPACITY);
         if place > 0 {
-            item_out.push(b',');
+            out.push(b',');
         }
-        item.write_json(&mut item_out);
-        crate::body::append(&mut out, &item_out);
+        item.write_json(&mut out);
     }
-    let mut end = b"],\"next\":".to_vec();
+    make_room(&mut out, ITEM_CAPACITY);
+    out.extend_from_slice(b"],\"next\":");
     match next {
-        Some(cursor) => write_json_text(cursor, &mut end),
-        None => end.extend_from_slice(b"null"),
+        Some(cursor) => write_json_text(cursor, &mut out),
+        None => out.extend_from_slice(b"null"),
     }
-    end.push(b'}');
-    crate::body::append(&mut out, &end);
+    out.push(b'}');
     out
 }
 

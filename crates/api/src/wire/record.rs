@@ -1,8 +1,9 @@
 //! A record as its caller sees it, written by hand.
 
 use std::fmt::Display;
+use std::io::Write as _;
 
-use strongroom_model::clear_value::write_json_text;
+use strongroom_model::clear_value::{write_json_shown, write_json_text};
 use strongroom_vault::records::RecordView;
 
 use super::{WriteJson, write_name};
@@ -15,7 +16,8 @@ impl WriteJson for RecordView {
         write_optional("subject", self.subject.as_ref(), out);
         write_optional("external_id", self.external_id.as_ref(), out);
         write_name("version", false, out);
-        out.extend_from_slice(self.version.to_string().as_bytes());
+        // Writing to memory does not fail.
+        let _ = write!(out, "{}", self.version);
         write_text("created_at", &self.created_at, false, out);
         write_text("changed_at", &self.changed_at, false, out);
         write_name("assignees", false, out);
@@ -24,7 +26,7 @@ impl WriteJson for RecordView {
             if place > 0 {
                 out.push(b',');
             }
-            write_json_text(&user.to_string(), out);
+            write_json_shown(user, out);
         }
         out.push(b']');
         write_name("fields", false, out);
@@ -46,7 +48,7 @@ impl WriteJson for RecordView {
 
 fn write_text(name: &str, value: &impl Display, first: bool, out: &mut Vec<u8>) {
     write_name(name, first, out);
-    write_json_text(&value.to_string(), out);
+    write_json_shown(value, out);
 }
 
 fn write_optional(name: &str, value: Option<&impl Display>, out: &mut Vec<u8>) {

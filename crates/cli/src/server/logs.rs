@@ -2,33 +2,42 @@
 
 use std::io::IsTerminal;
 
+use strongroom_api::LogLines;
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::exit::Failure;
 use crate::settings::LogFormat;
 
-/// Begins to log. Our own events are logged from `least` on; libraries only warn, because what they
-/// say more may hold parts of requests.
-pub(super) fn begin(format: LogFormat, least: LevelFilter) {
+/// Begins to log, until what this gives is dropped. Our own events are logged from `least` on;
+/// libraries only warn, because what they say more may hold parts of requests. Errors are written at
+/// once, for the process may end with them.
+pub(super) fn begin(format: LogFormat, least: LevelFilter) -> Result<LogLines, Failure> {
+    let lines = LogLines::begin(std::io::stderr())
+        .map_err(|error| Failure::local(format!("cannot begin to log: {error}")))?;
+    let (queued, urgent) = (lines.writer(), lines.urgent());
+    let writer =
+        (move || urgent.clone()).with_max_level(Level::ERROR).or_else(move || queued.clone());
     let targets = Targets::new()
         .with_default(LevelFilter::WARN.min(least))
         .with_targets(OWN.iter().map(|room| (*room, least)));
-    let lines = match format {
+    let layer = match format {
         LogFormat::Text => fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(writer)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .boxed(),
-        LogFormat::Json => {
-            fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
-        }
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
     };
     // The only error is that a log has been set up already.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
     strongroom_api::log_panics_by_place();
+    Ok(lines)
 }
 
 const OWN: [&str; 6] = [

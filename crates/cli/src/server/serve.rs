@@ -42,7 +42,7 @@ impl Serve {
         let edge = settings.edge()?;
         let scheme = if edge.tls.is_some() { "https" } else { "http" };
         let key = settings.seal_key_file.as_deref().map(seal::from_file).transpose()?;
-        logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO);
+        let _log = logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO)?;
 
         let (stopping, hang_up) = (Stopping::listen()?, hear(SignalKind::hangup())?);
         let machine = Machine::new();
