@@ -8,8 +8,10 @@ mod bench;
 mod ci;
 mod command;
 mod deny;
+mod network;
 mod packages;
 mod python;
+mod schemathesis;
 mod test;
 mod tidy;
 
@@ -25,6 +27,8 @@ cargo xtask COMMAND
   bench [ARGS]  measure the server beside others and print a report; --long, --folder DIR, --dist
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
   ci            everything that CI runs: test, format, clippy, cargo deny, documentation, tidy
+  network [ARGS]  attack the server for minutes, measure how others are served; --seconds N, --rounds N
+  schemathesis  ask the server for what its OpenAPI document allows and forbids; --cases N, --only ROLE
   deny          cargo deny: licences, sources, walls between rooms, advisories
   tidy          the repository's own rules: arrows between rooms, openings, links, pages
   help          this text
@@ -49,6 +53,8 @@ fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
         Some("bench") => bench::run(rest),
         Some("test") => test::run(rest),
         Some("ci") => without_arguments("ci", rest).and_then(|()| ci::run()),
+        Some("network") => network::run(rest),
+        Some("schemathesis") => schemathesis::run(rest),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),
         Some("tidy") => without_arguments("tidy", rest).and_then(|()| tidy::run()),
         Some("help" | "--help" | "-h") => {
