@@ -9,8 +9,10 @@ mod book;
 mod ci;
 mod command;
 mod deny;
+mod network;
 mod packages;
 mod python;
+mod schemathesis;
 mod test;
 mod tidy;
 mod tools;
@@ -28,6 +30,8 @@ cargo xtask COMMAND
   book          the documents as a book, in target/book
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
   ci            everything that CI runs: test, format, clippy, cargo deny, documentation, book, tidy
+  network [ARGS]  attack the server for minutes, measure how others are served; --seconds N, --rounds N
+  schemathesis  ask the server for what its OpenAPI document allows and forbids; --cases N, --only ROLE
   deny          cargo deny: licences, sources, walls between rooms, advisories
   tidy          the repository's own rules: arrows between rooms, openings, links, pages
   help          this text
@@ -53,6 +57,8 @@ fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
         Some("book") => without_arguments("book", rest).and_then(|()| book::run()),
         Some("test") => test::run(rest),
         Some("ci") => without_arguments("ci", rest).and_then(|()| ci::run()),
+        Some("network") => network::run(rest),
+        Some("schemathesis") => schemathesis::run(rest),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),
         Some("tidy") => without_arguments("tidy", rest).and_then(|()| tidy::run()),
         Some("help" | "--help" | "-h") => {

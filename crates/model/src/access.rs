@@ -383,7 +383,7 @@ pub struct TimeWindow {
     pub until_minute: u16,
 }
 
-/// As the OpenAPI document shows a day of the week.
+/// A day of the week, 1 Monday to 7 Sunday.
 #[derive(utoipa::ToSchema)]
 #[schema(value_type = u8, minimum = 1, maximum = 7)]
 #[expect(dead_code, reason = "only its shape is used")]

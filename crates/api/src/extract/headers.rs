@@ -137,6 +137,7 @@ pub(crate) struct IfMatchHeader {
     #[param(
         rename = "If-Match",
         example = "\"v3\"",
+        min_length = 1,
         pattern = r#"^(\*|"v[0-9]{1,19}")$"#,
         required = false
     )]
