@@ -95,7 +95,7 @@ fn relinked_line(page: &str, line: &str, pages: &[String]) -> String {
         return line.to_owned();
     };
     let after = relinked_line(page, after, pages);
-    if !is_here(target) || target.starts_with('#') {
+    if target.is_empty() || !is_here(target) || target.starts_with('#') {
         return format!("{start}[{words}]({target}){after}");
     }
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
@@ -180,6 +180,7 @@ mod tests {
             "see [formats](formats/), too",
             "see [formats](formats/index.md), too",
         );
+        check_line("docs/SUMMARY.md", "- [A part]()", "- [A part]()");
         check_line(
             "docs/a.md",
             "[here](#x) [there](https://example.org)",
