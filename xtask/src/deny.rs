@@ -1,16 +1,13 @@
 //! `cargo deny`: licences, sources, walls between rooms, and known faults of dependencies.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::command::{self, Failure};
+use crate::tools::Tool;
 
 /// The version whose reading of `deny.toml` this repository relies on.
-const VERSION: &str = "0.20.2";
-
-/// Where it is installed when the machine has none of that version, seen from the workspace.
-const TOOLS: &str = "target/tools";
+const TOOL: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 
 /// How long fetching the database of advisories may take before it counts as out of reach.
 const FETCH_LIMIT: Duration = Duration::from_mins(2);
@@ -21,7 +18,7 @@ const FETCH_LIMIT: Duration = Duration::from_mins(2);
 /// # Errors
 /// If a check fails, or the tool is missing and cannot be installed.
 pub(crate) fn run() -> Result<Option<String>, Failure> {
-    let program = program()?;
+    let program = TOOL.program()?;
     let check = |what: &[&str]| {
         let mut command = Command::new(&program);
         command.current_dir(command::root()).args(["check", "--hide-inclusion-graph"]).args(what);
@@ -38,29 +35,4 @@ pub(crate) fn run() -> Result<Option<String>, Failure> {
             Ok(Some(skipped))
         }
     }
-}
-
-/// The tool: the machine's own if its version is right, else one under [`TOOLS`], built once.
-fn program() -> Result<PathBuf, Failure> {
-    let tools = command::root().join(TOOLS);
-    let candidates = [PathBuf::from("cargo-deny"), tools.join("bin").join("cargo-deny")];
-    if let Some(found) = candidates.iter().find(|candidate| is_right(candidate)) {
-        return Ok(found.clone());
-    }
-    println!("installing cargo-deny {VERSION} into {TOOLS}, once; this takes some minutes");
-    // Unoptimised and without debugging symbols: the build costs minutes, a run costs seconds.
-    let mut install = command::cargo(["install", "cargo-deny", "--locked", "--debug", "--version"]);
-    install.arg(VERSION).arg("--root").arg(&tools).env("CARGO_PROFILE_DEV_DEBUG", "0");
-    command::run(&mut install)?;
-    let [_, installed] = candidates;
-    if is_right(&installed) {
-        Ok(installed)
-    } else {
-        Err(Failure::new(format!("cargo-deny was installed, but is not version {VERSION}")))
-    }
-}
-
-fn is_right(program: &PathBuf) -> bool {
-    command::output(Command::new(program).arg("--version"))
-        .is_some_and(|version| version.trim() == format!("cargo-deny {VERSION}"))
 }

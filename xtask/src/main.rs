@@ -8,10 +8,14 @@ mod bench;
 mod ci;
 mod command;
 mod deny;
+mod fuzz;
+mod kills;
+mod nightly;
 mod packages;
 mod python;
 mod test;
 mod tidy;
+mod tools;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,6 +30,7 @@ cargo xtask COMMAND
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
   ci            everything that CI runs: test, format, clippy, cargo deny, documentation, tidy
   deny          cargo deny: licences, sources, walls between rooms, advisories
+  nightly       what takes too long for every change: --minutes N, --only CAMPAIGN
   tidy          the repository's own rules: arrows between rooms, openings, links, pages
   help          this text
 
@@ -50,6 +55,7 @@ fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
         Some("test") => test::run(rest),
         Some("ci") => without_arguments("ci", rest).and_then(|()| ci::run()),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),
+        Some("nightly") => nightly::run(rest),
         Some("tidy") => without_arguments("tidy", rest).and_then(|()| tidy::run()),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");

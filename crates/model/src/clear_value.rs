@@ -104,7 +104,9 @@ impl ClearValue {
             Self::Boolean(false) => out.extend_from_slice(b"false"),
             Self::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Self::Float(number) => {
-                let text = if number.is_finite() { number.to_string() } else { "null".to_owned() };
+                // This form always has a point or an exponent: without one, a large number would be
+                // read again as a whole number that 64 bits do not hold.
+                let text = if number.is_finite() { format!("{number:?}") } else { "null".into() };
                 out.extend_from_slice(text.as_bytes());
             }
             Self::Text(text) => write_json_text(text, out),
@@ -311,6 +313,25 @@ mod tests {
         for text in [r#"{"a":[1,-2,2.5,true,null,"é\"\\\n\u0001"],"b":{}}"#, "null", "[]", "\"\""]
         {
             assert_eq!(json(text), text);
+        }
+    }
+
+    #[test]
+    fn a_number_with_a_fraction_or_an_exponent_comes_back_to_the_last_bit() {
+        for text in [
+            "31.245270191439438",
+            "0.30000000000000004",
+            "7.2057594037927933e16",
+            "1e19",
+            "1e300",
+            "1.7976931348623157e308",
+            "5e-324",
+            "-0.0",
+            "2.0",
+        ] {
+            let again: ClearValue = serde_json::from_str(&json(text)).unwrap();
+            let ClearValue::Float(again) = again else { panic!("{text} is now a whole number") };
+            assert_eq!(again.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
         }
     }
 

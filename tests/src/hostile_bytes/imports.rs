@@ -60,7 +60,8 @@ pub fn import_rows(bytes: &[u8]) -> Verdict {
                 line
             }
         };
-        assert!(line > last, "line {line} after line {last}");
+        // Rows that end with a carriage return alone stand on one line.
+        assert!(line >= last.max(1), "line {line} after line {last}");
         last = line;
     }
     assert!(rows.bytes_read() <= file.len() as u64);

@@ -364,6 +364,7 @@ pub(super) fn query_seeds() -> Vec<Seed> {
         ("read-projection", bytes("fields=name,phone&reveal=phone&limit=1")),
         ("read-nothing", Vec::new()),
         ("read-most", bytes("limit=1000&&cursor=")),
+        ("read-cursor-without-a-value", bytes("cursor")),
         ("refused-too-many", bytes("limit=1001")),
         ("refused-none", bytes("limit=000")),
         ("refused-limit-twice", bytes("limit=1&limit=2")),

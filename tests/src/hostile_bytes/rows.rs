@@ -357,6 +357,7 @@ pub(super) fn row_key_seeds() -> Vec<Seed> {
         ("read-record", bytes(record)),
         ("read-manifest-entry", bytes(keyspace::manifest_entry(tenant, subject, 17))),
         ("read-subject", bytes(keyspace::subject_head(tenant, subject))),
+        ("read-erasure-of-a-tenants-own", [&[2; 16], &bytes(erasure.clone())[16..]].concat()),
         ("read-erasure", bytes(erasure)),
         ("read-tombstone", bytes(tombstone)),
         ("read-retired", bytes(keyspace::retired(tenant, keyspace::Tree::Data, 99))),

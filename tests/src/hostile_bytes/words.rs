@@ -255,6 +255,7 @@ pub(super) fn name_seeds() -> Vec<Seed> {
         ("read-name", bytes("birth_date")),
         ("read-term", bytes("pd:EmailAddress")),
         ("read-email", bytes(" Ada.Lovelace@Example.ORG ")),
+        ("read-email-of-a-capital-and-a-mark", bytes("H\u{331}@example.org")),
         ("read-email-of-other-letters", bytes("\u{c9}va\u{130}@\u{17f}traße.example")),
         ("read-label", bytes("  Ame\u{301}lie  ")),
         ("read-external-id", bytes("C-1024/\u{fc}")),
