@@ -36,12 +36,17 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(arguments);
+    forget_package(&mut command);
+    command
+}
+
+/// Takes away what `cargo run` has said about the package it runs.
+pub(crate) fn forget_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if is_of_the_package_being_run(&name) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 fn is_of_the_package_being_run(name: &OsStr) -> bool {
@@ -66,6 +71,17 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     } else {
         Err(Failure::new(format!("`{line}` ended with {status}")))
     }
+}
+
+/// Runs to the end, with everything that it says in a file.
+///
+/// # Errors
+/// If the file cannot be written, the program cannot be started, or it does not end with success.
+pub(crate) fn run_into(command: &mut Command, file: &Path) -> Result<(), Failure> {
+    let wrong = |error| Failure::new(format!("`{}` cannot be written: {error}", file.display()));
+    let out = std::fs::File::create(file).map_err(wrong)?;
+    let err = out.try_clone().map_err(wrong)?;
+    run(command.stdin(Stdio::null()).stdout(out).stderr(err))
 }
 
 /// Whether the program could be started and ended with success; its output is not shown.
@@ -153,6 +169,16 @@ mod tests {
     fn a_missing_program_is_a_failure_that_names_it() {
         let failure = run(&mut Command::new("no-such-program-anywhere")).unwrap_err();
         assert!(failure.to_string().contains("`no-such-program-anywhere`"), "{failure}");
+    }
+
+    #[test]
+    fn what_a_program_says_is_in_its_file_also_if_it_fails() {
+        let file = std::env::temp_dir().join(format!("xtask-{}.log", std::process::id()));
+        let mut shell = Command::new("sh");
+        let failure = run_into(shell.args(["-c", "echo one; echo two >&2; exit 3"]), &file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(failure.is_err() && text == "one\ntwo\n", "{text}");
     }
 
     #[test]

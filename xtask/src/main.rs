@@ -9,7 +9,10 @@ mod book;
 mod ci;
 mod command;
 mod deny;
+mod fuzz;
+mod kills;
 mod network;
+mod nightly;
 mod packages;
 mod python;
 mod schemathesis;
@@ -33,6 +36,7 @@ cargo xtask COMMAND
   network [ARGS]  attack the server for minutes, measure how others are served; --seconds N, --rounds N
   schemathesis  ask the server for what its OpenAPI document allows and forbids; --cases N, --only ROLE
   deny          cargo deny: licences, sources, walls between rooms, advisories
+  nightly       what takes too long for every change: --minutes N, --only CAMPAIGN
   tidy          the repository's own rules: arrows between rooms, openings, links, pages
   help          this text
 
@@ -60,6 +64,7 @@ fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
         Some("network") => network::run(rest),
         Some("schemathesis") => schemathesis::run(rest),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),
+        Some("nightly") => nightly::run(rest),
         Some("tidy") => without_arguments("tidy", rest).and_then(|()| tidy::run()),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");

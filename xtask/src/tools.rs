@@ -52,3 +52,15 @@ impl Tool {
             .is_some_and(|version| version.trim() == expected)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_another_version_is_not_the_right_one() {
+        let cargo = Tool { name: "cargo", version: "0.0.1", says: "cargo ", arguments: &[] };
+        assert!(!cargo.is_right(&PathBuf::from("cargo")));
+        assert!(!cargo.is_right(&PathBuf::from("no-such-program-anywhere")));
+    }
+}

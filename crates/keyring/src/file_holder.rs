@@ -387,6 +387,9 @@ impl Slot {
         let (full, number) = (reader.u8()?, reader.u64()?);
         let length = usize::from(reader.u16()?);
         let sealed = reader.slice(length)?.to_vec();
+        if !is_blank(reader.rest()) {
+            return None;
+        }
         match (full, length) {
             (0, 0) => Some(Self::Empty { number }),
             (1, 1..=SHARE_MAX) => Some(Self::Full { number, sealed }),
@@ -453,6 +456,9 @@ impl Header {
         let method = reader.u8()?;
         let length = usize::from(reader.u16()?);
         let parameters = reader.slice(length)?;
+        if !is_blank(reader.rest()) {
+            return None;
+        }
         let seal = match (method, length) {
             (0, 0) => SealMethod::KeyFile,
             (1, _) => SealMethod::Passphrase(SealParameters::decode(parameters).ok()?),
@@ -487,6 +493,11 @@ fn close_block(mut content: Vec<u8>, id: HolderId) -> Vec<u8> {
 fn open_block(block: &[u8], id: HolderId) -> Option<&[u8]> {
     let (content, checksum) = block.split_at_checked(CONTENT)?;
     (hash::sha256(&[&id.0, content]) == checksum).then_some(content)
+}
+
+/// Whether nothing but zeros fills a block behind what it says.
+fn is_blank(rest: &[u8]) -> bool {
+    rest.iter().all(|byte| *byte == 0)
 }
 
 fn slot_offset(index: u8) -> u64 {

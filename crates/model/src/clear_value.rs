@@ -130,7 +130,9 @@ impl ClearValue {
             // Writing to memory does not fail.
             Self::Integer(number) => drop(write!(out, "{number}")),
             Self::Float(number) if !number.is_finite() => Self::Null.write_json(out),
-            Self::Float(number) => drop(write!(out, "{number}")),
+            // This form always has a point or an exponent: without one, a large number would be
+            // read again as a whole number that 64 bits do not hold.
+            Self::Float(number) => drop(write!(out, "{number:?}")),
             Self::Text(text) => write_json_text(text, out),
             Self::List(items) => {
                 out.push(b'[');
@@ -397,6 +399,25 @@ mod tests {
                 assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
                 assert!(out.iter().all(|byte| *byte >= 0x20), "{text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_number_with_a_fraction_or_an_exponent_comes_back_to_the_last_bit() {
+        for text in [
+            "31.245270191439438",
+            "0.30000000000000004",
+            "7.2057594037927933e16",
+            "1e19",
+            "1e300",
+            "1.7976931348623157e308",
+            "5e-324",
+            "-0.0",
+            "2.0",
+        ] {
+            let again: ClearValue = serde_json::from_str(&json(text)).unwrap();
+            let ClearValue::Float(again) = again else { panic!("{text} is now a whole number") };
+            assert_eq!(again.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
         }
     }
 

@@ -150,7 +150,8 @@ fn dpv_term(text: &str) -> Result<String, Malformed> {
 
 pub(crate) fn email(text: &str) -> Result<String, Malformed> {
     let wrong = Malformed("an e-mail address looks like `name@example.org`");
-    let text: String = text.trim().nfc().flat_map(char::to_lowercase).collect();
+    // Once more at the end: small letters compose with marks with which their capitals do not.
+    let text: String = text.trim().nfc().flat_map(char::to_lowercase).nfc().collect();
     let (local, domain) = text.rsplit_once('@').ok_or(wrong)?;
     let clean = |part: &str| {
         !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@')
@@ -176,6 +177,8 @@ mod tests {
     #[test]
     fn an_email_is_one_address_however_it_is_written() {
         assert_eq!("  Ada@Example.ORG ".parse::<Email>(), "ada@example.org".parse());
+        let composed = "\u{1e96}@example.org".parse::<Email>().unwrap();
+        assert_eq!("H\u{331}@example.org".parse::<Email>().unwrap(), composed);
         for bad in ["", "ada", "@example.org", "ada@", "a b@example.org", "ada@.org", "a@b@c"] {
             assert!(bad.parse::<Email>().is_err(), "{bad}");
         }

@@ -194,7 +194,8 @@ fn number(value: &ClearValue) -> Result<f64, Malformed> {
     match value {
         #[expect(clippy::cast_precision_loss, reason = "checked to be within what is exact")]
         ClearValue::Integer(whole) if (-EXACT_MAX..=EXACT_MAX).contains(whole) => Ok(*whole as f64),
-        ClearValue::Float(number) if number.is_finite() => Ok(*number),
+        // Minus zero becomes zero, which it is shown as.
+        ClearValue::Float(number) if number.is_finite() => Ok(*number + 0.0),
         ClearValue::Integer(_)
         | ClearValue::Float(_)
         | ClearValue::Null
@@ -369,6 +370,8 @@ mod tests {
             (FieldType::Timestamp, r#""2026-01-31T10:30:00+01:00""#, r#""2026-01-31T09:30:00Z""#),
             (FieldType::Number, "12", "12"),
             (FieldType::Number, "-0.5", "-0.5"),
+            (FieldType::Number, "-0.0", "0"),
+            (FieldType::Number, "1e19", "1e19"),
             (FieldType::Decimal, r#""-0.05""#, r#""-0.05""#),
             (FieldType::Decimal, r#""12.50""#, r#""12.50""#),
             (FieldType::Decimal, "7", r#""7""#),

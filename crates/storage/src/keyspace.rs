@@ -296,7 +296,8 @@ pub fn erasures_prefix(tenant: TenantId) -> RowKey {
 
 /// The tenant and the erasure of an erasure's key.
 pub fn parse_erasure(key: &RowKey) -> Option<(TenantId, ErasureId)> {
-    let (_, parts) = parse_kind(key, RowKind::Erasure)?;
+    let (_, parts) =
+        parse_kind(key, RowKind::Erasure).filter(|(owner, _)| *owner == TenantId::PROVIDER)?;
     let (tenant, erasure) = parts.split_first_chunk::<16>()?;
     Some((TenantId::from_bytes(*tenant), ErasureId::from_bytes(erasure.try_into().ok()?)))
 }
@@ -421,6 +422,15 @@ mod tests {
             assert_eq!(RowKind::from_number(kind.number()), Some(*kind));
         }
         assert_eq!(RowKind::from_number(0), None);
+    }
+
+    #[test]
+    fn an_erasure_is_a_row_of_the_provider() {
+        let erasure_id = ErasureId::from_bytes([9; 16]);
+        let of_provider = erasure(TENANT, erasure_id);
+        assert_eq!(parse_erasure(&of_provider), Some((TENANT, erasure_id)));
+        let parts = [TENANT.as_bytes().as_slice(), erasure_id.as_bytes()];
+        assert_eq!(parse_erasure(&key(TENANT, RowKind::Erasure, &parts)), None);
     }
 
     #[test]

@@ -60,11 +60,12 @@ pub fn import_rows(bytes: &[u8]) -> Verdict {
                 line
             }
         };
-        assert!(line > last, "line {line} after line {last}");
+        // Rows that end with a carriage return alone stand on one line.
+        assert!(line >= last.max(1), "line {line} after line {last}");
         last = line;
     }
     assert!(rows.bytes_read() <= file.len() as u64);
-    Verdict::of((taken > 0).then_some(()))
+    Verdict::of(taken > 0)
 }
 
 /// Whether the row becomes an item; if so, it is one that can be sent.
@@ -135,7 +136,7 @@ pub(super) fn rows_seeds() -> Vec<Seed> {
         ("read-ndjson", ndjson(&format!("{object}\n\n{object}"))),
         ("read-ndjson-with-bad-lines", ndjson(&format!("[1]\n{{\"a\":1,\"a\":2}}\n{{\n{object}"))),
         ("refused-ndjson-with-a-bad-number", ndjson(&object.replace("12.50", "1e999"))),
-        ("refused-ndjson-cut", ndjson(&object[..20])),
+        ("refused-ndjson-cut", [b"\x02", &object.as_bytes()[..20]].concat()),
     ]
 }
 

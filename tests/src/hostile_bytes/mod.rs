@@ -37,8 +37,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    fn of<T>(read: Option<T>) -> Self {
-        if read.is_some() { Self::Read } else { Self::Refused }
+    fn of(is_read: bool) -> Self {
+        if is_read { Self::Read } else { Self::Refused }
     }
 }
 

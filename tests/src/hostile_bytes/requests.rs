@@ -91,7 +91,7 @@ pub fn list_query(bytes: &[u8]) -> Verdict {
     for refused in [page.as_ref().err(), projection.as_ref().err()].into_iter().flatten() {
         check_refusal(refused, bytes);
     }
-    Verdict::of((page.is_ok() && projection.is_ok()).then_some(()))
+    Verdict::of(page.is_ok() && projection.is_ok())
 }
 
 /// Headers of a request, one a line: `name: value`.
@@ -132,7 +132,7 @@ pub fn request_headers(bytes: &[u8]) -> Verdict {
     for refused in refused.iter().copied().flatten() {
         check_refusal(refused, bytes);
     }
-    Verdict::of(refused.iter().all(Option::is_none).then_some(()))
+    Verdict::of(refused.iter().all(Option::is_none))
 }
 
 /// A refusal is a whole problem document of the caller's making, and repeats none of the caller's
@@ -364,6 +364,7 @@ pub(super) fn query_seeds() -> Vec<Seed> {
         ("read-projection", bytes("fields=name,phone&reveal=phone&limit=1")),
         ("read-nothing", Vec::new()),
         ("read-most", bytes("limit=1000&&cursor=")),
+        ("read-cursor-without-a-value", bytes("cursor")),
         ("refused-too-many", bytes("limit=1001")),
         ("refused-none", bytes("limit=000")),
         ("refused-limit-twice", bytes("limit=1&limit=2")),

@@ -50,7 +50,7 @@ pub fn cursor(bytes: &[u8]) -> Verdict {
     let Some((form, rest)) = bytes.split_first() else { return Verdict::Refused };
     if *form == 0 {
         let opened = text(rest).and_then(|text| read_cursor(&key(), &place, NOW, text));
-        return Verdict::of(opened);
+        return Verdict::of(opened.is_some());
     }
     let mut reader = Reader::new(rest);
     let Some(until) = reader.i64() else { return Verdict::Refused };
@@ -69,7 +69,7 @@ pub fn cursor(bytes: &[u8]) -> Verdict {
     if let Some(again) = reread_log_position(position) {
         assert_eq!(reread_log_position(&again), Some(again));
     }
-    Verdict::of(read)
+    Verdict::of(read.is_some())
 }
 
 /// Seal key files and the parameters of passphrases. Bytes are taken for parameters, for a file,
@@ -109,7 +109,7 @@ pub(super) fn token_seeds() -> Vec<Seed> {
         ("read-invitation", made(TokenKind::Invitation).into_bytes()),
         ("refused-of-another-kind", session.replace("srs_", "srk_").into_bytes()),
         ("refused-filled", format!("{session}=").into_bytes()),
-        ("refused-cut", session[..83].as_bytes().to_vec()),
+        ("refused-cut", session.as_bytes()[..83].to_vec()),
         ("refused-parts", parts),
     ]
 }
@@ -154,7 +154,7 @@ pub(super) fn seal_key_seeds() -> Vec<Seed> {
         ("read-file-without-line-end", file.trim_end().as_bytes().to_vec()),
         ("refused-file-in-capitals", file.to_uppercase().into_bytes()),
         ("refused-file-with-two-line-ends", format!("{file}\n").into_bytes()),
-        ("refused-file-cut", file[..60].as_bytes().to_vec()),
+        ("refused-file-cut", file.as_bytes()[..60].to_vec()),
         ("refused-bare-key", vec![7; 32]),
         ("read-parameters", floor),
         ("read-parameters-with-one-pass", one_pass),

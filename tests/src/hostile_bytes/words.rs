@@ -52,7 +52,7 @@ pub fn names_and_ids(bytes: &[u8]) -> Verdict {
     // In another form, which is then the one.
     let settled = [settled::<Label>(text), settled::<Email>(text), settled::<Timestamp>(text)];
     let read = exact.iter().chain(&settled).any(|read| *read);
-    Verdict::of(read.then_some(()))
+    Verdict::of(read)
 }
 
 /// What stands in the configuration: stores, servers, hosts and networks.
@@ -70,7 +70,7 @@ pub fn addresses(bytes: &[u8]) -> Verdict {
         assert_eq!(again, anywhere);
         assert_eq!(read[1], anywhere.to_string().parse::<ServerAddress>().is_ok());
     }
-    Verdict::of(read.contains(&true).then_some(()))
+    Verdict::of(read.contains(&true))
 }
 
 /// Whether the text is taken; it must then be shown as it was.
@@ -255,6 +255,7 @@ pub(super) fn name_seeds() -> Vec<Seed> {
         ("read-name", bytes("birth_date")),
         ("read-term", bytes("pd:EmailAddress")),
         ("read-email", bytes(" Ada.Lovelace@Example.ORG ")),
+        ("read-email-of-a-capital-and-a-mark", bytes("H\u{331}@example.org")),
         ("read-email-of-other-letters", bytes("\u{c9}va\u{130}@\u{17f}traße.example")),
         ("read-label", bytes("  Ame\u{301}lie  ")),
         ("read-external-id", bytes("C-1024/\u{fc}")),

@@ -21,7 +21,8 @@ impl Page {
     /// Where the next page is: the same request with this cursor.
     pub(crate) fn followed_by(&self, cursor: &str) -> String {
         let kept = self.uri.query().unwrap_or_default().split('&');
-        let kept = kept.filter(|member| !member.is_empty() && !member.starts_with("cursor="));
+        let names_cursor = |member: &str| member.split('=').next() == Some("cursor");
+        let kept = kept.filter(|member| !member.is_empty() && !names_cursor(member));
         let mut next = format!("{}?", self.uri.path());
         for member in kept {
             next.push_str(member);
@@ -138,6 +139,20 @@ mod tests {
         assert_eq!(limit("99999999999999999999999").unwrap_err().code(), "limit_too_large");
         for wrong in ["", "0", "00", "-1", "+1", "1.0", "ten"] {
             assert_eq!(limit(wrong).unwrap_err().code(), "invalid_query", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_way_to_the_next_page_names_its_cursor_once() {
+        for (query, next) in [
+            ("", "cursor=n"),
+            ("limit=1&cursor=m&fields=a", "limit=1&fields=a&cursor=n"),
+            ("cursor", "cursor=n"),
+            ("cursors=m", "cursors=m&cursor=n"),
+        ] {
+            let uri = format!("/v1/list?{query}").parse().unwrap();
+            let page = Page { wanted: strongroom_vault::Page::default(), uri };
+            assert_eq!(page.followed_by("n"), format!("/v1/list?{next}"));
         }
     }
 }

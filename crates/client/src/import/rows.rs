@@ -58,7 +58,7 @@ pub enum RowsError {
 
 /// A row, or why it is none.
 pub enum ReadRow {
-    /// A row and the line on which it begins.
+    /// A row and the line on which it begins, counted from 1; a line ends with a line feed.
     Row(u64, Row),
     /// What stands on this line is no row.
     Bad {
