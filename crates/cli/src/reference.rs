@@ -1,5 +1,6 @@
 //! The page of all commands and flags, made from the command line itself.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
@@ -25,7 +26,7 @@ fn page() -> String {
     for command in innermost(&whole) {
         let name = name(command);
         let place = name.replace(' ', "-");
-        page += &format!("| [`{name}`](#{place}) | {} |\n", about(command));
+        writeln!(page, "| [`{name}`](#{place}) | {} |", about(command)).unwrap();
     }
     page += "\n## For every command\n\n";
     page += &table(whole.get_arguments().filter(|it| it.is_global_set()));
@@ -49,7 +50,7 @@ fn section(command: &Command) -> String {
     let usage = usage.collect::<Vec<_>>().join(" ");
     let mut section = format!("\n## {name}\n\n");
     section += &long_about(command);
-    section += &format!("\n\n```text\n{usage}\n```\n");
+    writeln!(section, "\n\n```text\n{usage}\n```").unwrap();
     let own: Vec<&Arg> = command
         .get_arguments()
         .filter(|argument| !argument.is_global_set() && argument.get_id() != "help")
@@ -66,12 +67,14 @@ fn table<'a>(arguments: impl Iterator<Item = &'a Arg>) -> String {
     for argument in arguments {
         let required = if argument.is_required_set() { "required" } else { "" };
         let variable = argument.get_env().map(|it| format!("`{}`", it.to_string_lossy()));
-        table += &format!(
-            "| `{}` | {required} | {} | {} |\n",
+        writeln!(
+            table,
+            "| `{}` | {required} | {} | {} |",
             typed(argument),
             variable.unwrap_or_default(),
             what(argument),
-        );
+        )
+        .unwrap();
     }
     table
 }
@@ -103,12 +106,12 @@ fn what(argument: &Arg) -> String {
         .map(|value| format!("`{}`", value.get_name()))
         .collect();
     if !values.is_empty() {
-        what += &format!(": {}", values.join(", "));
+        write!(what, ": {}", values.join(", ")).unwrap();
     }
     if let [default] = argument.get_default_values()
         && argument.get_action().takes_values()
     {
-        what += &format!(" [default: {}]", default.to_string_lossy());
+        write!(what, " [default: {}]", default.to_string_lossy()).unwrap();
     }
     cell(&what)
 }

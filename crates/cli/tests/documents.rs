@@ -73,6 +73,57 @@ fn every_page_of_the_how_tos_does_what_it_shows() {
     assert!(followed > 10);
 }
 
+/// The texts of a package's files that may hold tests, with their paths.
+fn sources(package: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let inner = package.trim_start_matches("strongroom-");
+    let folder = if inner == "tests" { root.join(inner) } else { root.join("crates").join(inner) };
+    let mut found = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                found.push((path.to_str().unwrap().to_owned(), text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_promise_of_the_readme_is_checked_by_tests_that_are_there() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let commands: Vec<&str> = readme
+        .split("`cargo xtask test ")
+        .skip(1)
+        .map(|rest| rest.split('`').next().unwrap())
+        .collect();
+    assert!(commands.len() > 3, "the promises have lost their commands");
+    for command in commands {
+        let mut words = command.split(' ');
+        assert_eq!(words.next(), Some("-p"), "{command}");
+        let sources = sources(words.next().unwrap());
+        let mut rest: Vec<&str> = words.collect();
+        if let ["--test", name, ..] = rest[..] {
+            let file = format!("/{name}/main.rs");
+            assert!(sources.iter().any(|(path, _)| path.ends_with(&file)), "{command}");
+            rest.drain(..2);
+        }
+        for filter in rest {
+            let (file, module) = (format!("/{filter}.rs"), format!("/{filter}/"));
+            let tests = sources.iter().filter(|(path, text)| {
+                (path.contains(&file) || path.contains(&module))
+                    && (text.contains("test]") || text.contains("test("))
+            });
+            assert!(tests.count() > 0, "{command} would run nothing");
+        }
+    }
+}
+
 #[test]
 fn every_tutorial_is_followed() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tutorials");

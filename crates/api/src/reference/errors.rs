@@ -1,6 +1,7 @@
 //! The page of all problems: each code with its statuses, what it means and what to do about it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use axum::response::Response;
@@ -371,16 +372,16 @@ fn page() -> String {
     let statuses: BTreeSet<u16> = CODES.iter().map(|(_, status, _, _)| *status).collect();
     let titles = titles();
     for status in statuses {
-        page += &format!("\n## {status}\n\n");
+        write!(page, "\n## {status}\n\n").unwrap();
         for title in &titles[&status] {
-            page += &format!("*{title}.* ");
+            write!(page, "*{title}.* ").unwrap();
         }
         page = format!(
             "{}\n\n| code | what it means | what to do |\n|---|---|---|\n",
             page.trim_end()
         );
         for (code, _, meaning, advice) in CODES.iter().filter(|code| code.1 == status) {
-            page += &format!("| `{code}` | {meaning} | {advice} |\n");
+            writeln!(page, "| `{code}` | {meaning} | {advice} |").unwrap();
         }
     }
     page += "\n431 has no document: headers too many or too long end the connection.\n";

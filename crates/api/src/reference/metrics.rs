@@ -1,6 +1,7 @@
 //! The page of all metrics, made from what the server shows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{MADE, cell, kept};
@@ -94,11 +95,11 @@ fn page() -> String {
             .collect();
         let Metric { meaning, kind, .. } = metric;
         let (unit, labels) = (unit(name), labels.join("; "));
-        page += &format!("| `{name}` | {kind} | {unit} | {labels} | {} |\n", cell(meaning));
+        writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {} |", cell(meaning)).unwrap();
     }
     page += "\n| label | what it says |\n|---|---|\n";
     for (label, meaning) in LABELS {
-        page += &format!("| `{label}` | {meaning} |\n");
+        writeln!(page, "| `{label}` | {meaning} |").unwrap();
     }
     page
 }

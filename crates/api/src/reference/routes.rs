@@ -1,6 +1,7 @@
 //! The page of all routes and shapes, made from the OpenAPI document.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ fn page() -> String {
     );
     for tag in document["tags"].as_array().unwrap() {
         let name = tag["name"].as_str().unwrap();
-        page += &format!("\n## Routes: {name}\n\n{}\n", text(tag, "description"));
+        writeln!(page, "\n## Routes: {name}\n\n{}", text(tag, "description")).unwrap();
         for (method, path, gate) in TABLE {
             let operation = &document["paths"][path][method.to_ascii_lowercase()];
             if operation["tags"][0] == name {
@@ -41,7 +42,7 @@ fn page() -> String {
     let schemas: BTreeMap<&String, &Value> =
         document["components"]["schemas"].as_object().unwrap().iter().collect();
     for (name, schema) in schemas.into_iter().filter(|(name, _)| !name.starts_with(PAGE_OF)) {
-        page += &format!("\n### {name}\n\n{}\n", shape(schema));
+        writeln!(page, "\n### {name}\n\n{}", shape(schema)).unwrap();
     }
     page
 }
@@ -59,7 +60,7 @@ fn operation_section(
         text(operation, "summary")
     );
     if operation.get("description").is_some() {
-        section += &format!(" {}", text(operation, "description"));
+        write!(section, " {}", text(operation, "description")).unwrap();
     }
     section += "\n";
     let parameters: Vec<String> = operation["parameters"]
@@ -83,7 +84,7 @@ fn operation_section(
         section.extend(parameters);
     }
     if let Some(body) = operation.pointer("/requestBody/content/application~1json/schema") {
-        section += &format!("\nBody: {}.\n", kind(body));
+        writeln!(section, "\nBody: {}.", kind(body)).unwrap();
     }
     section += "\n";
     let responses: BTreeMap<&String, &Value> =
@@ -95,7 +96,8 @@ fn operation_section(
         let schema = response.pointer("/content/application~1json/schema");
         let what = schema.map(|schema| format!(" Body: {}.", kind(schema))).unwrap_or_default();
         let headers = headers(document, response);
-        section += &format!("- **{status}** {}{what}{headers}\n", text(response, "description"));
+        writeln!(section, "- **{status}** {}{what}{headers}", text(response, "description"))
+            .unwrap();
     }
     section
 }
@@ -122,7 +124,7 @@ fn shape(schema: &Value) -> String {
     if let Some(variants) = variants(schema) {
         shape += "\n\nOne of:\n\n";
         for variant in variants {
-            shape += &format!("- {}\n", variant_words(variant));
+            writeln!(shape, "- {}", variant_words(variant)).unwrap();
         }
         return shape.trim_end().to_owned();
     }

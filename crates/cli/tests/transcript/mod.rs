@@ -128,7 +128,7 @@ fn is_whole(command: &str) -> bool {
         let (word, rest) = rest.split_once('\'').unwrap_or((rest, ""));
         return rest.lines().any(|line| line == word);
     }
-    command.matches('\'').count() % 2 == 0 && !command.ends_with('\\')
+    command.matches('\'').count().is_multiple_of(2) && !command.ends_with('\\')
 }
 
 #[cfg(test)]
