@@ -136,7 +136,7 @@ fn read_a_record(key: &Key) {
 /// Uses a key below a frame as large as the work of a batch may have.
 #[inline(never)]
 fn far_below(use_it: fn(&Key), key: &Key) {
-    let mut frame = [0_u8; 20 * 1024];
+    let mut frame = [0_u8; 16 * 1024];
     black_box(&mut frame);
     use_it(key);
     black_box(&mut frame);

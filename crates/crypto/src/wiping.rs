@@ -11,7 +11,7 @@ const CIPHER_STACK: usize = 24 * 1024;
 /// The same for hashing.
 const HASH_STACK: usize = 4 * 1024;
 /// The same for a batch of uses, which lie deeper by the frames of whoever uses them.
-const BATCH_STACK: usize = CIPHER_STACK + 24 * 1024;
+const BATCH_STACK: usize = CIPHER_STACK + 20 * 1024;
 
 thread_local! {
     /// Whether this thread is within [`scrub_once`], which overwrites the stack when it is done.
@@ -59,7 +59,7 @@ impl<T> Drop for WipingBox<T> {
 /// Does work that uses ciphers many times, and overwrites the stack once: when all of it is done, and
 /// before anything else runs on it. Without it every use overwrites the stack for itself.
 ///
-/// The work may be some 20 KiB of stack above the ciphers; what it returns should hold its
+/// The work may have 16 KiB of stack above the ciphers; what it returns should hold its
 /// secrets in boxes.
 pub fn scrub_once<R>(work: impl FnOnce() -> R) -> R {
     /// Ends the batch, also of work that panics.
