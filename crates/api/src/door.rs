@@ -16,12 +16,14 @@ use strongroom_model::{RequestId, Rng, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use crate::Limits;
 use crate::body::Paced;
 use crate::edge::{self, HostName, Network};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::spans::{self, TraceParents};
 
 /// The header that names the request in every answer.
 pub(crate) const REQUEST_HEADER: HeaderName = HeaderName::from_static("strongroom-request");
@@ -66,6 +68,8 @@ pub(crate) struct Manner {
     pub(crate) hosts: Vec<HostName>,
     /// Whose word about the caller's address is taken.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Who follows the traces that those proxies belong to.
+    pub(crate) traces: Option<Arc<dyn TraceParents>>,
     /// Where requests are counted.
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// Whether requests are left out of the log, unless something failed.
@@ -119,16 +123,32 @@ impl Door {
             route: OnceLock::new(),
             principal: OnceLock::new(),
         });
+        let span = self.span(&request, peer, id);
         let active = self.manner.metrics.as_ref().map(Metrics::active_request);
         let answer = if edge::is_for(&self.manner.hosts, request.uri(), request.headers()) {
-            self.work(request, notes.clone()).await
+            self.work(request, notes.clone(), &span).await
         } else {
             Problem::unknown_host().into()
         };
         drop(active);
         let (answer, problem) = settle(answer, id);
+        spans::end(&span, known(&method), &notes, &answer, problem.as_ref());
         self.count_and_log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
         self.finish(answer, id)
+    }
+
+    /// The request's span, if somebody listens for spans.
+    fn span<B>(&self, request: &hyper::Request<B>, peer: SocketAddr, id: RequestId) -> Span {
+        if self.manner.quiet {
+            return Span::none();
+        }
+        let span = spans::begin(known(request.method()), id);
+        if let Some(parents) = self.manner.traces.as_deref()
+            && edge::is_one_of(&self.manner.trusted_proxies, peer.ip().to_canonical())
+        {
+            spans::adopt(parents, &span, request.headers());
+        }
+        span
     }
 
     fn count_and_log(
@@ -168,18 +188,24 @@ impl Door {
 
     /// Has the request worked on in a task of its own: a use case that has begun is finished even
     /// if its caller hangs up, and a panic ends the task only.
-    async fn work(&self, request: hyper::Request<Incoming>, notes: Arc<Notes>) -> Response {
+    async fn work(
+        &self,
+        request: hyper::Request<Incoming>,
+        notes: Arc<Notes>,
+        span: &Span,
+    ) -> Response {
         let Ok(turn) = self.turns.clone().acquire_owned().await else {
             return Problem::stopping().into();
         };
         let mut request = request.map(|body| Body::new(Paced::new(body, &self.limits)));
         request.extensions_mut().insert(notes);
         let router = self.router.clone();
-        let work = tokio::spawn(async move {
+        let work = async move {
             let answer = router.oneshot(request).await;
             drop(turn);
             answer
-        });
+        };
+        let work = tokio::spawn(work.instrument(span.clone()));
         match work.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},

@@ -1,12 +1,15 @@
 //! The edge towards the network beyond the address: TLS, the names of the server, the proxies in
 //! front of it, and the listener for whoever runs it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
+use crate::spans::TraceParents;
 use crate::tls::TlsFiles;
 
 /// Where proxies say for whom they ask.
@@ -14,7 +17,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// How the server meets the network. The default is plain HTTP under any name, without proxies and
 /// without a listener for whoever runs it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Edge {
     /// Where health and metrics are shown.
     pub admin: Option<SocketAddr>,
@@ -24,6 +27,14 @@ pub struct Edge {
     pub hosts: Vec<HostName>,
     /// The proxies whose word about the caller's address is taken.
     pub trusted_proxies: Vec<Network>,
+    /// Who follows the traces that those proxies belong to; nobody, if traces go nowhere.
+    pub traces: Option<Arc<dyn TraceParents>>,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an edge with names {:?} and proxies {:?}", self.hosts, self.trusted_proxies)
+    }
 }
 
 /// A name of the server, as it stands in `Host`, without the port.
@@ -110,11 +121,16 @@ pub(crate) fn is_for(hosts: &[HostName], uri: &Uri, headers: &HeaderMap) -> bool
     others.iter().all(|other| other == first) && hosts.contains(first)
 }
 
+/// Whether an address is in one of the networks.
+pub(crate) fn is_one_of(networks: &[Network], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
 /// From where a request comes: the address of the connection, or, as far as those are proxies that
 /// are trusted, the one that they name. The last that names itself untrusted is believed, and
 /// nothing before it: whoever asks may have written that.
 pub(crate) fn caller_address(peer: IpAddr, proxies: &[Network], headers: &HeaderMap) -> IpAddr {
-    let trusted = |address: IpAddr| proxies.iter().any(|network| network.contains(address));
+    let trusted = |address: IpAddr| is_one_of(proxies, address);
     let mut address = peer.to_canonical();
     let lines = headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok());
     let lines: Vec<_> = lines.collect();

@@ -35,6 +35,7 @@ mod reply;
 mod routes;
 mod server;
 mod sessions;
+mod spans;
 mod subjects;
 mod system;
 mod tenants;
@@ -53,5 +54,6 @@ pub use limits::{
 pub use panics::log_panics_by_place;
 pub use problem::TYPE_BASE;
 pub use server::{Config, RunningServer, Server, StartError};
+pub use spans::TraceParents;
 pub use tls::{TlsError, TlsFiles};
 pub use unlocker::{SealProof, UnlockError, Unlocker};

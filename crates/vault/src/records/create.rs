@@ -5,6 +5,8 @@ use strongroom_model::{
     RecordId, SubjectId, Timestamp, UserId,
 };
 
+use tracing::Instrument;
+
 use crate::idempotency::Before;
 use crate::index::Index;
 use crate::records::read::read_made;
@@ -12,7 +14,7 @@ use crate::records::view::RecordView;
 use crate::records::writer::{Writer, external_ids};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, spans};
 
 /// What is wanted.
 pub struct CreateRecord {
@@ -99,7 +101,7 @@ async fn once(
     }
     let number = collection.number;
     let mut writer = Writer::new(snapshot, ctx, collection, 1);
-    let planned = match writer.plan(ctx, &who, &wanted.record).await {
+    let planned = match writer.plan(ctx, &who, &wanted.record).instrument(spans::deciding()).await {
         Err(VaultError::Refused(refusal)) => {
             let object = AuditObject::Collection(number);
             let attempted = Attempted {

@@ -14,7 +14,7 @@ use crate::records::read::person;
 use crate::records::view::{Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace, spans};
 
 /// Rows looked at for one page, where a row scope leaves out most of them.
 const SCANNED_MAX: usize = 2_000;
@@ -165,8 +165,7 @@ async fn once(
     let committed = vault.put_on_record(ctx, snapshot, event).await?;
 
     // The effect.
-    let mut items = Vec::with_capacity(entries.len());
-    for entry in entries {
+    let open = |entry: Entry| {
         let opened = vault.open_head(&entry.key, tenant, &collection, entry.id, &entry.sealed)?;
         let known = Known {
             id: entry.id,
@@ -175,8 +174,10 @@ async fn once(
             person: person(&entry.subject),
             opened: &opened,
         };
-        items.push(disclose(entry.permit, &committed, &ticket, &known)?);
-    }
+        disclose(entry.permit, &committed, &ticket, &known)
+    };
+    let items =
+        spans::opening().in_scope(|| entries.into_iter().map(open).collect::<Result<_, _>>())?;
     let next = match last {
         Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),
         Some(_) | None => None,
