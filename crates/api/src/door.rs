@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use crate::Limits;
 use crate::body::Paced;
@@ -27,6 +28,7 @@ use crate::edge::{self, HostName, Network};
 use crate::extract::Caller;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::spans::{self, TraceParents};
 use crate::table::Answering;
 
 /// The header that names the request in every answer.
@@ -112,6 +114,8 @@ pub(crate) struct Manner {
     pub(crate) hosts: Vec<HostName>,
     /// Whose word about the caller's address is taken.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Who follows the traces that those proxies belong to.
+    pub(crate) traces: Option<Arc<dyn TraceParents>>,
     /// Where requests are counted.
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// Whether requests are left out of the log, unless something failed.
@@ -164,18 +168,34 @@ impl Door {
             principal: OnceLock::new(),
             caller: OnceLock::new(),
         });
+        let span = self.span(&request, peer, id);
         let active = self.manner.metrics.as_ref().map(Metrics::active_request);
         let answer = if !edge::is_for(&self.manner.hosts, request.uri(), request.headers()) {
             Problem::unknown_host().into()
         } else if let Some(problem) = edge::ambiguity(&request) {
             problem.into()
         } else {
-            self.work(request, notes.clone()).await
+            self.work(request, notes.clone(), &span).await
         };
         drop(active);
         let (answer, problem) = settle(answer, id);
+        spans::end(&span, known(&method), &notes, &answer, problem.as_ref());
         self.count_and_log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
         self.finish(answer, id)
+    }
+
+    /// The request's span, if somebody listens for spans.
+    fn span<B>(&self, request: &hyper::Request<B>, peer: SocketAddr, id: RequestId) -> Span {
+        if self.manner.quiet {
+            return Span::none();
+        }
+        let span = spans::begin(known(request.method()), id);
+        if let Some(parents) = self.manner.traces.as_deref()
+            && edge::is_among(&self.manner.trusted_proxies, peer.ip().to_canonical())
+        {
+            spans::adopt(parents, &span, request.headers());
+        }
+        span
     }
 
     fn count_and_log(
@@ -213,12 +233,23 @@ impl Door {
         answer
     }
 
-    async fn work(&self, request: hyper::Request<Incoming>, notes: Arc<Notes>) -> Response {
+    async fn work(
+        &self,
+        request: hyper::Request<Incoming>,
+        notes: Arc<Notes>,
+        span: &Span,
+    ) -> Response {
         let Ok(turn) = self.turns.clone().acquire_owned().await else {
             return Problem::stopping().into();
         };
         let request = request.map(|body| Body::new(Paced::new(body, &self.limits)));
-        Work(Some((self.desk.clone().answer(request, notes), turn))).await
+        let answering = self.desk.clone().answer(request, notes);
+        let answering = if span.is_disabled() {
+            answering
+        } else {
+            Box::pin(answering.instrument(span.clone()))
+        };
+        Work(Some((answering, turn))).await
     }
 }
 

@@ -1,13 +1,16 @@
 //! The edge towards the network beyond the address: TLS, the names of the server, the proxies in
 //! front of it, and the listener for whoever runs it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
 
 use crate::problem::Problem;
+use crate::spans::TraceParents;
 use crate::tls::TlsFiles;
 
 /// Where proxies say for whom they ask.
@@ -15,7 +18,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// How the server meets the network. The default is plain HTTP under any name, without proxies and
 /// without a listener for whoever runs it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Edge {
     /// Where health and metrics are shown.
     pub admin: Option<SocketAddr>,
@@ -25,6 +28,14 @@ pub struct Edge {
     pub hosts: Vec<HostName>,
     /// The proxies whose word about the caller's address is taken.
     pub trusted_proxies: Vec<Network>,
+    /// Who follows the traces that those proxies belong to; nobody, if traces go nowhere.
+    pub traces: Option<Arc<dyn TraceParents>>,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an edge with names {:?} and proxies {:?}", self.hosts, self.trusted_proxies)
+    }
 }
 
 /// A name of the server, as it stands in `Host`, without the port.

@@ -127,6 +127,7 @@ impl Server {
             hosts: edge.hosts,
             trusted_proxies: edge.trusted_proxies,
             metrics: metrics.clone(),
+            traces: edge.traces,
             quiet: false,
         };
         let plan = Plan { listen: config.listen, desk, manner, rng: rng.clone() };

@@ -64,7 +64,7 @@ fn with_settings(command: Command, common: &Common) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => server::runtime()?.block_on(demo.run()),
         Command::Init(init) => server::runtime()?.block_on(init.run(&settings.serve)),
-        Command::Serve(serve) => server::runtime()?.block_on(serve.run(&settings.serve)),
+        Command::Serve(serve) => server::runtime()?.block_on(serve.run(&settings)),
         Command::Receipts(commands::receipts::Receipts::Verify(verify)) => {
             verify.run(screen::Screen::new(common.output.or(settings.output), common.verbose))
         }

@@ -32,6 +32,23 @@ pub(crate) struct Settings {
     pub(crate) output: Option<Output>,
     #[serde(default)]
     pub(crate) serve: ServeSettings,
+    #[serde(default)]
+    pub(crate) telemetry: TelemetrySettings,
+}
+
+/// `[telemetry]` in `strongroom.toml`, and flags of `strongroom serve` too.
+#[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TelemetrySettings {
+    /// Send traces to this collector, as OTLP over HTTP: `https://…`, or `http://…` on this machine
+    #[arg(long, value_name = "URL", env = "STRONGROOM_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Also trust a collector whose certificate comes from an authority in this file, as PEM
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_OTLP_CA_FILE")]
+    pub(crate) otlp_ca_file: Option<PathBuf>,
+    /// The share of requests that are traced, from 0 to 1 [default: 1]
+    #[arg(long, value_name = "SHARE", env = "STRONGROOM_TRACE_SHARE")]
+    pub(crate) trace_share: Option<f64>,
 }
 
 /// `[serve]` in `strongroom.toml`, and the flags of `strongroom serve`: one field is one key and one
@@ -106,6 +123,17 @@ impl Settings {
     }
 }
 
+impl TelemetrySettings {
+    /// What is said here, and else what is said there.
+    pub(crate) fn or(self, there: &Self) -> Self {
+        Self {
+            otlp_endpoint: self.otlp_endpoint.or_else(|| there.otlp_endpoint.clone()),
+            otlp_ca_file: self.otlp_ca_file.or_else(|| there.otlp_ca_file.clone()),
+            trace_share: self.trace_share.or(there.trace_share),
+        }
+    }
+}
+
 impl ServeSettings {
     /// What is said here, and else what is said there.
     pub(crate) fn or(self, there: &Self) -> Self {
@@ -162,6 +190,7 @@ impl ServeSettings {
             tls,
             hosts: hosts.collect::<Result<_, _>>()?,
             trusted_proxies: proxies.collect::<Result<_, _>>()?,
+            traces: None,
         })
     }
 

@@ -31,7 +31,10 @@ impl Authorities {
     }
 
     /// How the client speaks TLS: 1.2 and 1.3, HTTP/1.1 inside.
-    pub(crate) fn tls(&self) -> Result<ClientConfig, ClientError> {
+    ///
+    /// # Errors
+    /// [`ClientError::Authorities`] if the system's authorities cannot be read, or a named one is none.
+    pub fn tls(&self) -> Result<ClientConfig, ClientError> {
         let provider = Arc::new(ring::default_provider());
         let verifier = Verifier::new_with_extra_roots(self.named.iter().cloned(), provider.clone());
         let verifier = verifier.map_err(|error| match error {

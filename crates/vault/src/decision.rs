@@ -6,7 +6,7 @@ use strongroom_model::{Action, AuditEvent, AuditObject};
 use crate::caller::Who;
 use crate::snapshot::Snapshot;
 use crate::trail::Attempted;
-use crate::{TenantCtx, Vault, VaultError};
+use crate::{TenantCtx, Vault, VaultError, spans};
 
 /// What an administrative decision allowed, ready to be put on record.
 pub(crate) struct Allowed {
@@ -34,7 +34,7 @@ impl Vault {
                 address: ctx.about().address,
                 ..AccessRequest::new(action)
             };
-            decide(&facts, &request, self.now())
+            spans::deciding().in_scope(|| decide(&facts, &request, self.now()))
         };
         let attempted = Attempted { principal: who.principal, action, code, object };
         match decision {

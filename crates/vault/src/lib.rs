@@ -31,6 +31,7 @@ mod listing;
 mod machine;
 mod rows;
 mod snapshot;
+mod spans;
 mod token;
 mod trail;
 
@@ -46,6 +47,7 @@ pub use idempotency::Idempotency;
 pub use listing::{Expected, Listed, Page};
 pub use machine::SystemClock;
 pub use snapshot::Versioned;
+pub use spans::SPANS;
 /// Why the policy refused, as the API tells the caller.
 pub use strongroom_access_policy as policy;
 /// The words of lines and receipts, as the API shows them.

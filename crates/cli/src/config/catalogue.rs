@@ -1,9 +1,11 @@
 //! Every setting once: its key from the settings types, the rest from its flag.
 
+use std::any::TypeId;
+
 use clap::{Arg, ArgAction, Args, Command};
 
 use crate::arguments::Common;
-use crate::settings::{ServeSettings, Settings};
+use crate::settings::{ServeSettings, Settings, TelemetrySettings};
 
 /// A setting.
 pub(super) struct Setting {
@@ -34,6 +36,11 @@ impl Setting {
     /// Whether it is switched on or off.
     pub(super) fn is_switch(&self) -> bool {
         !self.argument.get_action().takes_values()
+    }
+
+    /// Whether it is a number.
+    pub(super) fn is_number(&self) -> bool {
+        self.argument.get_value_parser().type_id() == TypeId::of::<f64>()
     }
 
     /// Whether it is a list: a flag that may be repeated.
@@ -68,8 +75,12 @@ pub(super) fn settings() -> Vec<Setting> {
     let common = Common::augment_args(Command::new("common"));
     let serve = ServeSettings::augment_args(Command::new("serve"));
     let top = of(None, &keys, &common);
-    let inner = keys.get("serve").map(|keys| of(Some("serve"), keys, &serve));
-    top.into_iter().chain(inner.into_iter().flatten()).collect()
+    let telemetry = TelemetrySettings::augment_args(Command::new("telemetry"));
+    let inner = [("serve", serve), ("telemetry", telemetry)];
+    let inner = inner
+        .iter()
+        .filter_map(|(table, command)| keys.get(table).map(|keys| of(Some(table), keys, command)));
+    top.into_iter().chain(inner.flatten()).collect()
 }
 
 fn of(table: Option<&'static str>, keys: &serde_json::Value, command: &Command) -> Vec<Setting> {

@@ -12,13 +12,21 @@ use strongroom_storage::StoreUrl;
 
 use crate::arguments::{Arguments, Common};
 use crate::findings::{Finding, State, quoted};
+use crate::server::telemetry::Collector;
 use crate::session::authorities;
-use crate::settings::{DEFAULT_FILE, DEFAULT_SERVER, ServeSettings, Settings, SettingsFile};
+use crate::settings::{
+    DEFAULT_FILE, DEFAULT_SERVER, ServeSettings, Settings, SettingsFile, TelemetrySettings,
+};
 
 /// What is wrong with the settings, and the settings as far as they can be read, with what was
 /// typed for the server.
-pub(crate) fn findings(common: &Common, serve: &ServeSettings) -> (Vec<Finding>, Settings) {
+pub(crate) fn findings(
+    common: &Common,
+    serve: &ServeSettings,
+    telemetry: &TelemetrySettings,
+) -> (Vec<Finding>, Settings) {
     let (file, mut settings) = read(common);
+    settings.telemetry = telemetry.clone().or(&settings.telemetry);
     settings.serve = serve.clone().or(&settings.serve);
     let mut found = vec![file];
     found.extend(variables());
@@ -31,6 +39,7 @@ pub(crate) fn findings(common: &Common, serve: &ServeSettings) -> (Vec<Finding>,
         store(&settings.serve),
         listen(&settings.serve),
         edge(&settings.serve),
+        traces(&settings.telemetry),
     ]
     .into_iter()
     .flatten()
@@ -155,4 +164,9 @@ fn listen(serve: &ServeSettings) -> Option<Finding> {
 fn edge(serve: &ServeSettings) -> Option<Finding> {
     let failure = serve.edge().err()?;
     Some(Finding::fail("edge", failure.message).mend("strongroom config reference"))
+}
+
+fn traces(telemetry: &TelemetrySettings) -> Option<Finding> {
+    let failure = Collector::of(telemetry).err()?;
+    Some(Finding::fail("telemetry", failure.message).mend("strongroom config reference"))
 }

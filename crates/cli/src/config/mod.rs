@@ -11,7 +11,7 @@ use crate::arguments::Common;
 use crate::exit::Failure;
 use crate::findings;
 use crate::screen::{self, Screen};
-use crate::settings::{ServeSettings, SettingsFile};
+use crate::settings::{ServeSettings, SettingsFile, TelemetrySettings};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
@@ -24,11 +24,15 @@ pub(crate) enum Config {
         origin: bool,
         #[command(flatten)]
         serve: ServeSettings,
+        #[command(flatten)]
+        telemetry: TelemetrySettings,
     },
     /// Check the configuration file and all settings; exit code 8 if something is wrong
     Check {
         #[command(flatten)]
         serve: ServeSettings,
+        #[command(flatten)]
+        telemetry: TelemetrySettings,
     },
     /// Print the page that describes every setting, in Markdown
     Reference,
@@ -37,7 +41,7 @@ pub(crate) enum Config {
 impl Config {
     pub(crate) fn run(self, common: &Common, matches: &ArgMatches) -> Result<(), Failure> {
         match self {
-            Self::Show { origin, serve } => {
+            Self::Show { origin, serve, telemetry: _ } => {
                 let file = SettingsFile::read(common.config.as_deref())?;
                 let settings = file.as_ref().map(SettingsFile::settings).transpose()?;
                 let settings = settings.unwrap_or_default();
@@ -47,8 +51,8 @@ impl Config {
                     show::in_force(&matches_of_command(matches), file.as_ref(), store.as_deref())?;
                 show::print(&shown, origin, screen)
             }
-            Self::Check { serve } => {
-                let (found, settings) = check::findings(common, &serve);
+            Self::Check { serve, telemetry } => {
+                let (found, settings) = check::findings(common, &serve, &telemetry);
                 let screen = Screen::new(common.output.or(settings.output), common.verbose);
                 findings::show(&found, screen)
             }

@@ -7,12 +7,16 @@ use super::catalogue::{Setting, settings};
 /// The page.
 pub(super) fn page() -> String {
     let settings = settings();
-    let (inner, top): (Vec<_>, Vec<_>) =
-        settings.iter().partition(|setting| setting.table.is_some());
+    let of = |name: Option<&str>| {
+        let of: Vec<_> = settings.iter().filter(|setting| setting.table == name).collect();
+        table(&of)
+    };
     format!(
-        "{OPENING}\n## For every command\n\n{}\n## `[serve]`: the server\n\n{}",
-        table(&top),
-        table(&inner)
+        "{OPENING}\n## For every command\n\n{}\n## `[serve]`: the server\n\n{}\n## `[telemetry]`: where the \
+         server's traces go\n\n{}",
+        of(None),
+        of(Some("serve")),
+        of(Some("telemetry")),
     )
 }
 
@@ -47,7 +51,13 @@ fn value(setting: &Setting) -> String {
     }
     let names = setting.argument.get_value_names().unwrap_or_default();
     let names = names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>().join(" ");
-    if setting.is_list() { format!("list of texts: {names}") } else { format!("text: {names}") }
+    if setting.is_list() {
+        format!("list of texts: {names}")
+    } else if setting.is_number() {
+        format!("number: {names}")
+    } else {
+        format!("text: {names}")
+    }
 }
 
 fn default(setting: &Setting) -> String {

@@ -117,7 +117,11 @@ fn typed(matches: &ArgMatches, setting: &Setting) -> Option<(Value, Origin)> {
         texts.collect()
     } else {
         let text = texts.next()?;
-        if setting.is_switch() { Value::Bool(text == "true") } else { text.into() }
+        match serde_json::from_str(&text) {
+            _ if setting.is_switch() => Value::Bool(text == "true"),
+            Ok(Value::Number(number)) if setting.is_number() => Value::Number(number),
+            _ => text.into(),
+        }
     };
     Some((value, origin))
 }
@@ -151,6 +155,9 @@ fn default(setting: &Setting, store: Option<&str>) -> Fallback {
         None if setting.is_list() => Fallback::Value(Value::Array(Vec::new())),
         None => Fallback::Nothing,
         Some(words) if words.contains(' ') => Fallback::Words(words),
+        Some(value) if setting.is_number() => {
+            Fallback::Value(serde_json::from_str(&value).unwrap_or(Value::Null))
+        }
         Some(value) => Fallback::Value(value.into()),
     }
 }

@@ -12,18 +12,20 @@ use crate::config::check;
 use crate::exit::Failure;
 use crate::findings;
 use crate::screen::Screen;
-use crate::settings::ServeSettings;
+use crate::settings::{ServeSettings, TelemetrySettings};
 
 /// Looks at everything.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
     serve: ServeSettings,
+    #[command(flatten)]
+    telemetry: TelemetrySettings,
 }
 
 impl Doctor {
     pub(crate) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let (mut found, settings) = check::findings(common, &self.serve);
+        let (mut found, settings) = check::findings(common, &self.serve, &self.telemetry);
         let (looked_at, installation) = installation::look(&settings.serve).await;
         found.extend(looked_at);
         found.extend(server::look(common, &settings, &installation).await);

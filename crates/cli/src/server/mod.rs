@@ -12,6 +12,8 @@ mod guests;
 mod logs;
 pub(crate) mod seal;
 mod stop;
+pub(crate) mod telemetry;
+mod traced_store;
 mod unlocker;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use strongroom_model::{Clock, Rng};
 use strongroom_storage::{Store, StoreUrl};
 use strongroom_vault::{SystemClock, Vault};
 
+use self::traced_store::TracedStore;
 use crate::exit::{Exit, Failure};
 
 /// The class of the only holder that an installation begins with.
@@ -71,6 +74,7 @@ async fn open_vault(
     store: &StoreUrl,
     holder: &Path,
     machine: &Machine,
+    is_traced: bool,
 ) -> Result<(Arc<Vault>, Arc<FileHolder>, Keyring), Failure> {
     let holder_file = || {
         let file = FileHolder::open(holder, None).map(Arc::new);
@@ -86,6 +90,7 @@ async fn open_vault(
         .await
         .map_err(|_| Failure::local("opening the store was cut short"))?
         .map_err(|error| Failure::local(error.to_string()))?;
+    let store = if is_traced { Arc::new(TracedStore(store)) } else { store };
     let file = holder_file()?;
     let opened = vault_over(store, file.clone(), machine).await;
     let (vault, keyring) = opened.map_err(|failure| with_holder(failure, holder))?;

@@ -14,11 +14,12 @@ use crate::screen::say;
 use crate::server::descriptors::fitted;
 use crate::server::dev::DevArguments;
 use crate::server::stop::{Stopping, hear};
+use crate::server::telemetry::{self, Collector, Traces};
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{
     Machine, holder_path, key_failure, logs, open_vault, parse_store, seal, with_holder,
 };
-use crate::settings::{LogFormat, ServeSettings};
+use crate::settings::{LogFormat, ServeSettings, Settings, TelemetrySettings};
 
 /// Runs the server.
 #[derive(Debug, Args)]
@@ -26,27 +27,37 @@ pub(crate) struct Serve {
     #[command(flatten)]
     settings: ServeSettings,
     #[command(flatten)]
+    telemetry: TelemetrySettings,
+    #[command(flatten)]
     dev: DevArguments,
 }
 
 impl Serve {
-    pub(crate) async fn run(self, file: &ServeSettings) -> Result<(), Failure> {
-        let settings = self.settings.or(file);
+    pub(crate) async fn run(self, file: &Settings) -> Result<(), Failure> {
+        let settings = self.settings.or(&file.serve);
+        let collector = Collector::of(&self.telemetry.or(&file.telemetry))?;
         settings.guard_memory()?;
         if self.dev.is_asked_for() {
+            if collector.is_some() {
+                return Err(Failure::usage("`--dev` sends no traces; leave `--otlp-endpoint` out"));
+            }
             return self.dev.run(&settings).await;
         }
         let store = parse_store(settings.store.clone())?;
         let holder = holder_path(settings.holder.clone(), &store)?;
         let listen = settings.where_to_listen()?;
-        let edge = settings.edge()?;
+        let mut edge = settings.edge()?;
         let scheme = if edge.tls.is_some() { "https" } else { "http" };
         let key = settings.seal_key_file.as_deref().map(seal::from_file).transpose()?;
-        let _log = logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO)?;
+        let traces = collector.as_ref().map(Collector::begin).transpose()?;
+        let layer = traces.as_ref().map(Traces::layer);
+        let _log = logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO, layer)?;
+        edge.traces = traces.as_ref().map(|_| telemetry::parents());
 
         let (stopping, hang_up) = (Stopping::listen()?, hear(SignalKind::hangup())?);
         let machine = Machine::new();
-        let (vault, holder, keyring) = open_vault(&store, &holder, &machine).await?;
+        let (vault, holder, keyring) =
+            open_vault(&store, &holder, &machine, traces.is_some()).await?;
         if let Some(key) = key {
             let unlocked = system::unlock(&vault, &key)
                 .await
@@ -73,6 +84,9 @@ impl Serve {
         server.stop().await;
         working.abort();
         keyring.lock();
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }

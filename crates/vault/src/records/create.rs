@@ -6,6 +6,7 @@ use strongroom_model::{
     RecordId, SubjectId, Timestamp, UserId,
 };
 use strongroom_storage::LinePlaced;
+use tracing::Instrument;
 
 use crate::idempotency::Before;
 use crate::index::Index;
@@ -15,7 +16,7 @@ use crate::records::view::{Contents, Known, RecordView, disclose_written, shown_
 use crate::records::writer::{Writer, external_ids};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, spans};
 
 /// What is wanted.
 pub struct CreateRecord {
@@ -112,7 +113,7 @@ async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<M
     }
     let number = collection.number;
     let mut writer = Writer::new(snapshot, ctx, collection.clone(), 1);
-    let planned = match writer.plan(ctx, &who, &wanted.record).await {
+    let planned = match writer.plan(ctx, &who, &wanted.record).instrument(spans::deciding()).await {
         Err(VaultError::Refused(refusal)) => {
             let object = AuditObject::Collection(number);
             let attempted = Attempted {

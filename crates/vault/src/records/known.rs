@@ -14,7 +14,7 @@ use crate::caller::Who;
 use crate::records::SealedRecord;
 use crate::snapshot::{Loaded, Snapshot};
 use crate::trail::Attempted;
-use crate::{TenantCtx, Vault, VaultError, keyspace};
+use crate::{TenantCtx, Vault, VaultError, keyspace, spans};
 
 /// A record that is there, with all that a decision about it rests on.
 pub(crate) struct KnownRecord<'v> {
@@ -87,7 +87,7 @@ impl Vault {
             address: ctx.about().address,
             ..AccessRequest::new(action)
         };
-        decide(&facts, &request, self.now())
+        spans::deciding().in_scope(|| decide(&facts, &request, self.now()))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::records::read::person;
 use crate::records::view::{Contents, Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace, spans};
 
 /// Rows looked at for one page, where a row scope leaves out most of them.
 const SCANNED_MAX: usize = 2_000;
@@ -180,7 +180,8 @@ async fn once(
         };
         disclose(entry.permit, &committed, &ticket, &known)
     };
-    let items = scrub_once(|| entries.into_iter().map(show).collect::<Result<Vec<_>, _>>())?;
+    let items = spans::opening()
+        .in_scope(|| scrub_once(|| entries.into_iter().map(show).collect::<Result<Vec<_>, _>>()))?;
     let next = match last {
         Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),
         Some(_) | None => None,

@@ -8,7 +8,7 @@ use crate::records::known::{Asked, KnownRecord, record_facts};
 use crate::records::view::{Contents, Known, RecordView, Wanted, disclose};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, TenantCtx, Vault, VaultError};
+use crate::{Answer, TenantCtx, Vault, VaultError, spans};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ async fn once(
         head: &opened.head,
         contents: Contents::Sealed(&opened),
     };
-    let value = disclose(permit, &committed, &ticket, &known)?;
+    let value = spans::opening().in_scope(|| disclose(permit, &committed, &ticket, &known))?;
     Ok(Answer { value, lines: committed.places().to_vec() })
 }
 

@@ -6,7 +6,7 @@ use strongroom_model::{Action, AuditObject, SubjectHead, SubjectId, SubjectState
 use crate::decision::Allowed;
 use crate::snapshot::{Loaded, Snapshot, Versioned, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, TenantCtx, Vault, VaultError};
+use crate::{Answer, TenantCtx, Vault, VaultError, spans};
 
 /// Shows a subject: its state and external id, nothing of its records.
 ///
@@ -47,7 +47,7 @@ impl Vault {
                 address: ctx.about().address,
                 ..AccessRequest::new(action)
             };
-            decide(&facts, &request, self.now())
+            spans::deciding().in_scope(|| decide(&facts, &request, self.now()))
         };
         let attempted = Attempted { principal: who.principal, action, code, object };
         match decision {
@@ -93,7 +93,7 @@ impl Vault {
                 address: ctx.about().address,
                 ..AccessRequest::new(action)
             };
-            decide(&facts, &request, self.now())
+            spans::deciding().in_scope(|| decide(&facts, &request, self.now()))
         };
         match decision {
             Ok(permit) => {

@@ -42,7 +42,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let _log = logs::begin(LogFormat::Text, LevelFilter::WARN)?;
+        let _log = logs::begin(LogFormat::Text, LevelFilter::WARN, None)?;
         let mut stopping = Stopping::listen()?;
         let machine = Machine::new();
         let folder = Folder::new(self.keep, &*machine.rng)?;

@@ -53,7 +53,7 @@ impl DevArguments {
     pub(super) async fn run(self, settings: &ServeSettings) -> Result<(), Failure> {
         let listen = allowed(settings)?;
         let seed = self.seed.as_deref().map(Seed::read).transpose()?.unwrap_or_default();
-        let _log = logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO)?;
+        let _log = logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO, None)?;
         let mut stopping = Stopping::listen()?;
         let machine = Machine::new();
         let cannot = |error| Failure::local(format!("cannot listen on `{listen}`: {error}"));
