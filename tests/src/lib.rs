@@ -15,6 +15,7 @@
 mod client;
 mod clock;
 mod disk;
+mod faults;
 mod logs;
 mod server;
 mod tenant;
@@ -22,6 +23,7 @@ mod tenant;
 pub use client::{Call, Caller, Reply, fresh_key};
 pub use clock::ManualClock;
 pub use disk::{Finding, Footprint, Needle, search_bytes, search_folder};
+pub use faults::{Fault, Faults};
 pub use logs::Logs;
 pub use server::{Home, Server};
 pub use tenant::{Clinic, Person, Tenant};

@@ -5,6 +5,7 @@
 
 mod decisions;
 mod dependencies;
+mod hardening;
 mod links;
 mod manifest;
 mod openings;
@@ -81,6 +82,7 @@ fn findings(repository: &Repository) -> Vec<Finding> {
         words::check,
         decisions::check,
         dependencies::check,
+        hardening::check,
         links::check,
         promises::check,
     ];
