@@ -14,6 +14,8 @@ use crate::wire::{LONG, answer, connect, exchange};
 const QUIET: Duration = Duration::from_secs(10);
 /// How long the answer to a body may take that is not looked at further, on a busy machine.
 const QUICK: Duration = Duration::from_secs(2);
+/// Most bytes of an answer to a body that is refused.
+const ANSWER_BYTES: usize = 64 * 1024;
 /// How deep the deepest body is nested.
 const DEPTH: usize = 100_000;
 /// How often each body is sent.
@@ -59,6 +61,37 @@ async fn a_body_nested_a_hundred_thousand_deep_is_400_at_once() {
     assert!(worst < QUICK, "{worst:?}");
     others_are_served(&service);
     victim.must_live();
+}
+
+#[tokio::test]
+async fn a_body_of_a_hundred_thousand_parts_is_refused_at_once_and_in_few_words() {
+    let victim = Victim::start().await;
+    let names = |value: &str| {
+        let names: Vec<String> = (0..70_000).map(|n| format!("\"f{n}\":{value}")).collect();
+        names.join(",")
+    };
+    let items = |item: &str| vec![item; 70_000].join(",");
+    let bodies = [
+        format!("{{\"fields\":{{{}}}}}", names("1")),
+        format!("{{\"fields\":{{\"note\":{{{}}}}}}}", names("1")),
+        format!("{{\"fields\":{{\"note\":[{}]}}}}", items("1")),
+        format!("{{\"fields\":{{}},\"purposes\":[{}]}}", items("\"a\"")),
+        format!("{{\"fields\":{{}},\"assignees\":[{}]}}", items("\"usr_0\"")),
+        format!("{{{}}}", names("1")),
+        format!("{{\"fields\":{{\"name\":\"{}\"}}}}", "\\u0041".repeat(150_000)),
+    ];
+    let attack = async {
+        for body in &bodies {
+            let begun = Instant::now();
+            let answer = exchange(&victim, &request(&victim, "", body.as_bytes()), QUIET).await;
+            let shown: String = body.chars().take(60).collect();
+            assert!(matches!(answer.statuses()[..], [400 | 422]), "{shown}: {}", answer.text);
+            assert!(answer.text.len() < ANSWER_BYTES, "{shown}: {} bytes", answer.text.len());
+            assert!(begun.elapsed() < QUICK, "{shown}: {:?}", begun.elapsed());
+        }
+    };
+    let ((), service) = beside(&victim, 100, attack).await;
+    others_are_served(&service);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod canary;
+mod closed;
 mod credentials;
 mod doors;
 mod erasure;

@@ -278,6 +278,9 @@ impl Reply {
             ("referrer-policy", "no-referrer"),
             ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
             ("x-robots-tag", "noindex"),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
         ] {
             assert_eq!(self.header(name), Some(value), "{name}");
         }

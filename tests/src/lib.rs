@@ -16,6 +16,7 @@
 mod client;
 mod clock;
 mod disk;
+mod faults;
 pub mod hostile_bytes;
 mod logs;
 mod server;
@@ -24,6 +25,7 @@ mod tenant;
 pub use client::{Call, Caller, Reply, fresh_key, plain_http};
 pub use clock::ManualClock;
 pub use disk::{Finding, Footprint, Needle, search_bytes, search_folder};
+pub use faults::{Fault, Faults};
 pub use logs::Logs;
 pub use server::{Home, Server};
 pub use tenant::{Clinic, Person, Tenant};

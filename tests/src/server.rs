@@ -18,6 +18,7 @@ use strongroom_vault::{Vault, system, tenants};
 use tempfile::TempDir;
 
 use crate::client::plain_http;
+use crate::faults::{Faults, Faulty};
 use crate::{Caller, ManualClock, Tenant};
 
 /// The name of the provider's first operator.
@@ -37,6 +38,8 @@ pub enum Home {
 pub struct Server {
     /// The clock by which it goes.
     pub clock: Arc<ManualClock>,
+    /// Breaks and mends its store.
+    pub faults: Arc<Faults>,
     home: Home,
     seal: String,
     http: reqwest::Client,
@@ -109,6 +112,7 @@ impl Server {
         let text = seal_key::write_file(&seal).expose().trim().to_owned();
         let mut server = Self {
             clock,
+            faults: Arc::default(),
             home,
             seal: text,
             http: plain_http(),
@@ -125,7 +129,8 @@ impl Server {
         server
     }
 
-    async fn run(&mut self, store: Arc<dyn Store>, holders: Vec<Arc<dyn Holder>>) {
+    async fn run(&mut self, inner: Arc<dyn Store>, holders: Vec<Arc<dyn Holder>>) {
+        let store: Arc<dyn Store> = Arc::new(Faulty { inner, faults: self.faults.clone() });
         let rng = Arc::new(SystemRng::new());
         let keyring = Keyring::open(store.clone(), holders, self.clock.clone(), rng.clone());
         let keyring = Arc::new(keyring.await.unwrap());

@@ -35,7 +35,7 @@ use crate::table::Answering;
 pub(crate) const REQUEST_HEADER: HeaderName = HeaderName::from_static("strongroom-request");
 
 /// Headers that every answer has: nothing is kept, guessed at, framed, followed or indexed.
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
+const HEADERS: [(HeaderName, HeaderValue); 8] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -45,6 +45,14 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
     ),
     (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
 ];
 
 /// What is noted of a request on its way, for its log line and its answer.

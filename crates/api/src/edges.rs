@@ -380,6 +380,9 @@ async fn every_answer_has_the_headers_that_keep_it_private() {
             "referrer-policy: no-referrer",
             "content-security-policy: default-src 'none'; frame-ancestors 'none'",
             "x-robots-tag: noindex",
+            "x-frame-options: DENY",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
             "strongroom-request: req_",
         ] {
             assert!(answer.contains(header), "{path}: {header}: {answer}");

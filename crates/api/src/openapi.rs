@@ -43,9 +43,11 @@ const ENCODED_CHARACTER: &str = "[!-$&-~]|%[2-6][0-9A-Fa-f]|%7[0-9A-Ea-e]\
 |%[Cc]2%[ABab][0-9A-Fa-f]|%([Cc][3-9A-Fa-f]|[Dd][0-9A-Fa-f])%[89ABab][0-9A-Fa-f]\
 |%[Ee][1-9A-Ca-cEFef](%[89ABab][0-9A-Fa-f]){2}|%[Ff][1-3](%[89ABab][0-9A-Fa-f]){3}";
 
-/// A reason; one of characters that take several bytes has fewer of them.
+/// A reason; one of characters that take several bytes has fewer of them. Spaces may stand between
+/// them as they are: at the ends they belong to the header, not to its value.
 fn reason_pattern() -> String {
-    format!("^({ENCODED_CHARACTER}){{1,{REASON_BYTES_MAX}}}$")
+    let between = REASON_BYTES_MAX - 2;
+    format!("^({ENCODED_CHARACTER})(( |{ENCODED_CHARACTER}){{0,{between}}}({ENCODED_CHARACTER}))?$")
 }
 
 /// Methods as the document writes them.
@@ -74,7 +76,28 @@ pub(crate) fn finish(mut described: OpenApi) -> Value {
         components.insert("parameters".to_owned(), parameters());
     }
     for_each_operation(&mut document, finish_operation);
+    if let Some(schemas) = document.pointer_mut("/components/schemas") {
+        close_variants(schemas);
+    }
     document
+}
+
+/// An object that stands for one of several variants has the member that names it, and no other.
+fn close_variants(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            let variants = members.get_mut("oneOf").and_then(Value::as_array_mut);
+            for variant in variants.into_iter().flatten().filter_map(Value::as_object_mut) {
+                let named = variant.get("properties").and_then(Value::as_object);
+                if named.is_some_and(|named| named.len() == 1) {
+                    variant.entry("additionalProperties").or_insert(false.into());
+                }
+            }
+            members.values_mut().for_each(close_variants);
+        }
+        Value::Array(items) => items.iter_mut().for_each(close_variants),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn add_schemas(described: &mut OpenApi) {
@@ -110,6 +133,12 @@ fn finish_operation(path: &str, method: &str, operation: &mut Map<String, Value>
     }
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     if let Some(parameters) = parameters.as_array_mut() {
+        for parameter in parameters.iter_mut().filter(|it| it["name"] == IF_MATCH) {
+            parameter["schema"] = json!({ "oneOf": [
+                { "type": "string", "enum": ["*"] },
+                { "type": "string", "pattern": "^\"v[0-9]{1,19}\"$" },
+            ]});
+        }
         added.append(parameters);
         *parameters = added;
     }

@@ -22,6 +22,10 @@ pub const TYPE_BASE: &str = "https://strongroom.dev/problems/";
 /// The media type of problem documents.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// How many wrong parts of a request are named. The answer would be longer than the request if all
+/// were.
+const ERRORS_MAX: usize = 100;
+
 /// Why a request was not carried out, as its caller is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem(Box<Parts>);
@@ -212,13 +216,14 @@ impl Problem {
     }
 
     /// Input that can be read and means nothing that could be done.
-    pub(crate) fn invalid(errors: Vec<Flaw>) -> Self {
+    pub(crate) fn invalid(mut errors: Vec<Flaw>) -> Self {
         let detail = match errors.as_slice() {
             [] => "the request is not valid".to_owned(),
             [Flaw { pointer, detail }] if pointer.is_empty() => detail.clone(),
             [Flaw { pointer, detail }] => format!("`{pointer}`: {detail}"),
             several => format!("{} parts of the request are not valid", several.len()),
         };
+        errors.truncate(ERRORS_MAX);
         Self::new(INVALID, "invalid", detail).with(More { errors, ..More::default() })
     }
 

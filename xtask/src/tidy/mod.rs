@@ -6,6 +6,7 @@
 pub(crate) mod book;
 mod decisions;
 mod dependencies;
+mod hardening;
 pub(crate) mod links;
 mod manifest;
 mod openings;
@@ -82,6 +83,7 @@ fn findings(repository: &Repository) -> Vec<Finding> {
         words::check,
         decisions::check,
         dependencies::check,
+        hardening::check,
         links::check,
         book::check,
         promises::check,
