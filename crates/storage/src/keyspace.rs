@@ -523,7 +523,7 @@ mod tests {
     fn a_key_that_is_too_short_or_of_an_unknown_kind_is_none() {
         let whole = record(TENANT, CollectionNumber(77), RecordId::from_bytes([4; 16]));
         for length in 0..whole.as_bytes().len() {
-            assert_eq!(parse_record(&RowKey::new(whole.as_bytes()[..length].to_vec())), None);
+            assert_eq!(parse_record(&RowKey::new(&whole.as_bytes()[..length])), None);
         }
         assert_eq!(parse(&RowKey::new([vec![7; 16], vec![0xFF]].concat())), None);
         assert_eq!(parse_record(&subject_head(TENANT, SubjectId::from_bytes([3; 16]))), None);

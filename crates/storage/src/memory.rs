@@ -102,9 +102,8 @@ impl Store for MemoryStore {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let end =
-            range.end().map_or(Bound::Unbounded, |end| Bound::Excluded(RowKey::new(end.to_vec())));
-        let start = Bound::Included(RowKey::new(range.start().to_vec()));
+        let end = range.end().map_or(Bound::Unbounded, |end| Bound::Excluded(RowKey::new(end)));
+        let start = Bound::Included(RowKey::new(range.start()));
         let state = self.state();
         let rows = state.rows.range((start, end)).map(|(key, row)| (key.clone(), row.clone()));
         Ok(if range.is_descending() {

@@ -59,7 +59,9 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
     /// Forgets the values whose keys are not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&K) -> bool) {
         let unwanted: Vec<K> = self.found.keys().filter(|key| !wanted(key)).cloned().collect();
-        unwanted.iter().for_each(|key| self.forget(key));
+        for key in &unwanted {
+            self.forget(key);
+        }
     }
 
     /// How many values there are.

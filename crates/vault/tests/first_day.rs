@@ -1,12 +1,13 @@
-//! A tenant's first day, through the use cases, on a store in memory.
+//! A tenant's first day, through the use cases.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use strongroom_crypto::{Key, SystemRng};
 use strongroom_keyring::{Keyring, MemoryHolder};
 use strongroom_model::*;
-use strongroom_storage::{MemoryStore, Store};
+use strongroom_storage::{MemoryStore, RedbStore, Store};
 use strongroom_vault::*;
 
 struct House {
@@ -19,9 +20,12 @@ fn about() -> About {
 }
 
 async fn house() -> House {
+    house_on(Arc::new(MemoryStore::new())).await
+}
+
+async fn house_on(store: Arc<dyn Store>) -> House {
     let rng = Arc::new(SystemRng::new());
     let clock = Arc::new(SystemClock::new());
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let install = InstallId::new(Timestamp::default(), &*rng).unwrap();
     let holder = Arc::new(MemoryHolder::new(strongroom_keyring::HolderId([3; 16]), install, 1));
     let seal = Key::generate(&*rng).unwrap();
@@ -315,4 +319,125 @@ async fn an_import_keeps_its_records_apart_and_a_tenant_erased_is_gone() {
     };
     let gone = records::list(&house.vault, &owner, wanted).await;
     assert!(gone.is_err());
+}
+
+/// Readers use a right without a pause; from the moment in which its end is acknowledged none of
+/// them gets anything, whatever is kept in memory to make reading fast.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_reads_on_after_the_end_of_a_right_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::create(&folder.path().join("store")).unwrap();
+    let house = Arc::new(house_on(Arc::new(store)).await);
+    let owner = house.tenant().await;
+    let fields = vec![("name", FieldType::Name)];
+    house.collection(&owner, "customers", SubjectRule::Own, fields).await;
+    let customers: CollectionName = "customers".parse().unwrap();
+    for (round, end) in ["key", "record", "person"].into_iter().cycle().take(12).enumerate() {
+        let reader = house.key(&owner, "owner").await;
+        let wanted = records::CreateRecord {
+            collection: customers.clone(),
+            record: record(&format!("C{round}"), vec![("name", text("Ada Lovelace"))]),
+            idempotency: None,
+        };
+        let made = records::create(&house.vault, &owner, &wanted).await.unwrap().value;
+        let (ended, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let readers: Vec<_> = (0..6)
+            .map(|_| {
+                let (house, reader) = (Arc::clone(&house), reader.clone());
+                let (ended, reads) = (Arc::clone(&ended), Arc::clone(&reads));
+                let wanted = records::ReadRecord {
+                    collection: customers.clone(),
+                    record: made.id,
+                    wanted: records::Wanted::default(),
+                };
+                tokio::spawn(async move {
+                    loop {
+                        let was_over = ended.load(Ordering::SeqCst);
+                        match records::read(&house.vault, &reader, wanted.clone()).await {
+                            Ok(_) if was_over => return Err("read after the end"),
+                            Ok(_) => reads.fetch_add(1, Ordering::SeqCst),
+                            Err(_) if was_over => return Ok(()),
+                            Err(_) => 0,
+                        };
+                    }
+                })
+            })
+            .collect();
+        while reads.load(Ordering::SeqCst) < 20 {
+            tokio::task::yield_now().await;
+        }
+        let erase = |target| erasures::EraseRequest {
+            target,
+            ground: ErasureGround::SubjectRequest,
+            dry_run: false,
+            idempotency: None,
+        };
+        let target = match (end, reader.credential()) {
+            ("key", Credential::ApiKey(id)) => {
+                api_keys::revoke(&house.vault, &owner, id).await.unwrap();
+                None
+            }
+            ("record", _) => Some(erasures::TargetRef::Record(customers.clone(), made.id)),
+            _ => Some(erasures::TargetRef::Subject(made.subject.unwrap())),
+        };
+        if let Some(target) = target {
+            erasures::request(&house.vault, &owner, erase(target)).await.unwrap();
+        }
+        ended.store(true, Ordering::SeqCst);
+        for reader in readers {
+            assert_eq!(reader.await.unwrap(), Ok(()), "round {round}: {end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_just_written_is_shown_as_it_is_read_and_both_are_on_record() {
+    let house = house().await;
+    let owner = house.tenant().await;
+    let fields = vec![("name", FieldType::Name), ("note", FieldType::Text)];
+    house.collection(&owner, "customers", SubjectRule::Own, fields).await;
+    house.collection(&owner, "notes", SubjectRule::Nobody, vec![("text", FieldType::Text)]).await;
+    let wanted = |collection: &str, fields| records::CreateRecord {
+        collection: collection.parse().unwrap(),
+        record: record("X", fields),
+        idempotency: None,
+    };
+    let fields = vec![("note", text("likes numbers")), ("name", text("Ada Lovelace"))];
+    let customer = wanted("customers", fields);
+    let note = wanted("notes", vec![("text", text("about nobody"))]);
+    let whole = |view: &records::RecordView| {
+        let (id, person, external_id) = (view.id, view.subject, view.external_id.clone());
+        (id, person, external_id, view.version, view.created_at, view.changed_at, shown(view))
+    };
+    for wanted in [customer, note] {
+        let made = records::create(&house.vault, &owner, &wanted).await.unwrap();
+        assert_eq!(made.lines.len(), 2, "its creation and its reading");
+        let (collection, id) = (wanted.collection.clone(), made.value.id);
+        let read = || async {
+            let wanted = records::Wanted::default();
+            let wanted = records::ReadRecord { collection: collection.clone(), record: id, wanted };
+            records::read(&house.vault, &owner, wanted).await.unwrap().value
+        };
+        assert_eq!(whole(&made.value), whole(&read().await));
+        let (field, value) = if made.value.subject.is_some() {
+            ("note", ClearValue::Null)
+        } else {
+            ("text", text("still about nobody"))
+        };
+        let change = records::ChangeRecord {
+            collection: collection.clone(),
+            record: id,
+            expected: Expected::Version(1),
+            fields: vec![(field.parse().unwrap(), value)],
+            assignees: None,
+        };
+        let changed = records::change(&house.vault, &owner, change).await.unwrap();
+        assert_eq!((changed.lines.len(), changed.value.version), (2, 2));
+        assert_eq!(whole(&changed.value), whole(&read().await));
+        assert_ne!(shown(&changed.value), shown(&made.value));
+    }
+    let page = Page { limit: 500, cursor: None };
+    let log = strongroom_vault::audit::list(&house.vault, &owner, page).await.unwrap().value;
+    let count = |code: &str| log.items.iter().filter(|entry| entry.event.code == code).count();
+    assert_eq!((count("record.create"), count("record.change"), count("record.read")), (2, 2, 8));
 }

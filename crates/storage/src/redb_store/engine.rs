@@ -130,7 +130,7 @@ impl Engine {
                 let next = if range.is_descending() { found.next_back() } else { found.next() };
                 let Some(entry) = next else { break };
                 let (key, row) = entry?;
-                page.push((RowKey::new(key.value().to_vec()), row_of(row.value())?));
+                page.push((RowKey::new(key.value()), row_of(row.value())?));
             }
             Ok(page)
         })

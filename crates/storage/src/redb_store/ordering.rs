@@ -10,7 +10,7 @@
 //! a row is forgotten when a change of it is published, and kept again only from a reading that no
 //! such change can have overtaken.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Answer;
@@ -99,10 +99,12 @@ impl State {
 
 impl Ordering {
     /// Orders a group of commits that change these rows to these versions.
-    pub(super) fn publish(&self, changes: &HashMap<RowKey, Option<u64>>) {
+    pub(super) fn publish(&self, changes: &BTreeMap<RowKey, Option<u64>>) {
         let mut state = self.state();
-        changes.keys().for_each(|key| state.known.forget(key));
-        state.under_way.extend(changes.iter().map(|(key, version)| (key.clone(), *version)));
+        for (key, version) in changes {
+            state.known.forget(key);
+            state.under_way.insert(key.clone(), *version);
+        }
     }
 
     /// The group has become durable, or it never will.
@@ -207,8 +209,8 @@ mod tests {
         RowKey::new([1])
     }
 
-    fn row(version: u64) -> Option<Row> {
-        Some(Row { version, value: Bytes::from_static(b"value") })
+    fn row(version: u64) -> Row {
+        Row { version, value: Bytes::from_static(b"value") }
     }
 
     fn job(facts: Vec<Expect>) -> (Job, oneshot::Receiver<Result<crate::Committed, StoreError>>) {
@@ -221,15 +223,15 @@ mod tests {
     }
 
     /// Reads a row as a reader does whose database shows this.
-    fn read(ordering: &Ordering, shown: Option<Row>) {
+    fn read(ordering: &Ordering, shown: Row) {
         let Err(moment) = ordering.recall(&[key()]) else { panic!("the row is known") };
-        ordering.remember(&moment, &[key()], &[shown]);
+        ordering.remember(&moment, &[key()], &[Some(shown)]);
     }
 
     #[test]
     fn a_fact_that_a_commit_under_way_changes_is_a_conflict_once_that_is_durable() {
         let ordering = Ordering::default();
-        ordering.publish(&HashMap::from([(key(), Some(2))]));
+        ordering.publish(&BTreeMap::from([(key(), Some(2))]));
         let (job, mut outcome) = job(vec![Expect::Version(key(), 1)]);
         let admitted = admit(&ordering, job);
         assert!(admitted.proven.is_empty() && admitted.doubtful.is_empty());
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn a_fact_that_saw_the_commit_under_way_is_left_to_the_snapshot() {
         let ordering = Ordering::default();
-        ordering.publish(&HashMap::from([(key(), Some(2)), (RowKey::new([2]), None)]));
+        ordering.publish(&BTreeMap::from([(key(), Some(2)), (RowKey::new([2]), None)]));
         let seen = vec![Expect::Version(key(), 2), Expect::Absent(RowKey::new([2]))];
         let (job, _outcome) = job(seen);
         let admitted = admit(&ordering, job);
@@ -272,15 +274,15 @@ mod tests {
     fn a_row_that_changes_is_not_known_from_its_publishing_on() {
         let ordering = Ordering::default();
         read(&ordering, row(1));
-        assert_eq!(ordering.recall(&[key()]).ok(), Some(vec![row(1)]));
-        ordering.publish(&HashMap::from([(key(), Some(2))]));
+        assert_eq!(ordering.recall(&[key()]).ok(), Some(vec![Some(row(1))]));
+        ordering.publish(&BTreeMap::from([(key(), Some(2))]));
         // The database still shows the old row, and does so to whoever asks.
         read(&ordering, row(1));
         assert!(ordering.recall(&[key()]).is_err());
         ordering.settle();
         assert!(ordering.recall(&[key()]).is_err());
         read(&ordering, row(2));
-        assert_eq!(ordering.recall(&[key()]).ok(), Some(vec![row(2)]));
+        assert_eq!(ordering.recall(&[key()]).ok(), Some(vec![Some(row(2))]));
     }
 
     #[test]
@@ -288,11 +290,11 @@ mod tests {
         let ordering = Ordering::default();
         for change in [Some(2), None] {
             let Err(before) = ordering.recall(&[key()]) else { panic!("the row is known") };
-            ordering.publish(&HashMap::from([(key(), change)]));
+            ordering.publish(&BTreeMap::from([(key(), change)]));
             let Err(during) = ordering.recall(&[key()]) else { panic!("the row is known") };
             ordering.settle();
             for moment in [before, during] {
-                ordering.remember(&moment, &[key()], &[row(1)]);
+                ordering.remember(&moment, &[key()], &[Some(row(1))]);
                 assert!(ordering.recall(&[key()]).is_err(), "an old row is known");
             }
         }
@@ -304,7 +306,7 @@ mod tests {
         read(&ordering, row(1));
         assert!(ordering.recall(&[key(), RowKey::new([2])]).is_err());
         assert!(ordering.recall(&vec![key(); KEYS_MAX + 1]).is_err());
-        assert_eq!(ordering.recall(&[key(), key()]).ok(), Some(vec![row(1), row(1)]));
+        assert_eq!(ordering.recall(&[key(), key()]).ok(), Some(vec![Some(row(1)), Some(row(1))]));
         let long = Row { version: 1, value: vec![0; VALUE_BYTES_MAX + 1].into() };
         let other = RowKey::new([3]);
         let Err(moment) = ordering.recall(std::slice::from_ref(&other)) else { panic!("known") };

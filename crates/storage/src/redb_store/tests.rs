@@ -34,7 +34,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 
 fn batch(name: &str) -> Batch {
     let mut batch = Batch::new();
-    batch.put(RowKey::new(name.as_bytes().to_vec()), 1, vec![7; 100]).line(Box::new(PlainLine));
+    batch.put(RowKey::new(name.as_bytes()), 1, vec![7; 100]).line(Box::new(PlainLine));
     batch
 }
 
@@ -149,7 +149,7 @@ fn a_database_of_any_bytes_is_opened_or_refused_but_never_panics() {
             Ok(store) => store,
             Err(error) => return error.to_string(),
         };
-        let rows = run(store.get_many(&[RowKey::new(b"row7".to_vec())]));
+        let rows = run(store.get_many(&[RowKey::new(b"row7")]));
         assert!(rows.is_ok() || matches!(rows, Err(StoreError::Damaged(_))));
         "opened".to_owned()
     };
@@ -189,7 +189,7 @@ fn a_full_disk_changes_nothing_and_uses_no_place_twice() {
         assert_ne!(before.node, after.node);
         assert_eq!(after.n, 0);
         let names = ["before", "full0", "full1", "full2", "after"];
-        let keys = names.map(|name| RowKey::new(name.as_bytes().to_vec()));
+        let keys = names.map(|name| RowKey::new(name.as_bytes()));
         let rows = store.get_many(&keys).await.unwrap();
         let there: Vec<bool> = rows.iter().map(Option::is_some).collect();
         assert_eq!(there, [true, false, false, false, true]);
@@ -208,7 +208,7 @@ fn a_batch_without_changes_needs_no_sync() {
         let syncs = store.describe().syncs;
         for _ in 0..20 {
             let mut batch = Batch::new();
-            batch.expect_absent(RowKey::new(b"none".to_vec()));
+            batch.expect_absent(RowKey::new(b"none"));
             store.commit(batch).await.unwrap();
         }
         assert_eq!(store.describe().syncs, syncs);

@@ -1,6 +1,6 @@
 //! The thread that commits: what has queued up becomes durable together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
 
@@ -39,7 +39,7 @@ type Verdict = Result<Vec<LinePlaced>, StoreError>;
 struct Group {
     verdicts: Vec<Verdict>,
     /// The rows that its accepted batches change, with the versions that they will have.
-    changes: HashMap<RowKey, Option<u64>>,
+    changes: BTreeMap<RowKey, Option<u64>>,
     /// Whether the store is another one after it.
     changed: bool,
 }

@@ -66,7 +66,7 @@ pub(crate) fn tenant(number: u8) -> TenantId {
 }
 
 pub(crate) fn key(text: &str) -> RowKey {
-    RowKey::new(text.as_bytes().to_vec())
+    RowKey::new(text.as_bytes())
 }
 
 /// A batch that writes one row without asking.

@@ -30,7 +30,7 @@ pub(crate) async fn a_scan_goes_by_bytes_and_stays_inside_its_prefix(fixture: Fi
     let mut batch = Batch::new();
     let keys: [&[u8]; 7] = [&[1], &[2], &[2, 0], &[2, 0, 0], &[2, 127], &[2, 128], &[2, 255, 255]];
     for bytes in keys.iter().rev().chain(&[&[3][..]]) {
-        batch.put(RowKey::new(bytes.to_vec()), 1, "x");
+        batch.put(RowKey::new(bytes), 1, "x");
     }
     store.commit(batch).await.unwrap();
     let page = store.scan(&KeyRange::prefix(&[2]), 100).await.unwrap();
