@@ -31,8 +31,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const HELP: &str = "\
 strongroom-benches COMMAND
 
-  run [--long] [--folder DIR] [--only PART[,PART]]
-          measure everything and print a report in Markdown; --long takes more than an hour.
+  run [--long | --dry] [--folder DIR] [--only PART[,PART]]
+          measure everything and print a report in Markdown; --long takes more than two hours,
+          --dry a minute or two, with figures that mean nothing.
           Parts: requests, half-load, import, tenants, start
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
@@ -74,6 +75,7 @@ fn wanted(words: &[&str]) -> Result<Wanted, Failure> {
     while let Some(word) = words.next() {
         match *word {
             "--long" => wanted.sizes = Sizes::LONG,
+            "--dry" => wanted.sizes = Sizes::DRY,
             "--folder" => {
                 wanted.folder = PathBuf::from(words.next().ok_or("`--folder` needs a folder")?);
             }

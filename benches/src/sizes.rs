@@ -1,4 +1,4 @@
-//! How much is measured, in the short run and in the long one.
+//! How much is measured: in the short run, in the long one, and in a dry one.
 
 use std::time::Duration;
 
@@ -34,6 +34,18 @@ impl Sizes {
         import: 10_000,
         tenants: 1_000,
         start: 100_000,
+    };
+
+    /// A run that shows that everything works, and measures nothing worth keeping.
+    pub(crate) const DRY: Self = Self {
+        name: "dry",
+        rounds: 2,
+        turn: Duration::from_secs(1),
+        warm: Duration::from_millis(100),
+        population: 500,
+        import: 500,
+        tenants: 20,
+        start: 500,
     };
 
     /// A run with five minutes for every case, and the full sizes.
