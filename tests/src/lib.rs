@@ -12,11 +12,16 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod canaries;
 mod client;
 mod clock;
 mod disk;
+pub mod life;
 mod logs;
+pub mod memory;
+pub mod program;
 mod server;
+pub mod sweep;
 mod tenant;
 
 pub use client::{Call, Caller, Reply, fresh_key, plain_http};

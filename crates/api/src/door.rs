@@ -23,7 +23,7 @@ use crate::body::Paced;
 use crate::edge::{self, HostName, Network};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::spans::{self, TraceParents};
+use crate::spans::{self, Traces};
 
 /// The header that names the request in every answer.
 pub(crate) const REQUEST_HEADER: HeaderName = HeaderName::from_static("strongroom-request");
@@ -68,8 +68,8 @@ pub(crate) struct Manner {
     pub(crate) hosts: Vec<HostName>,
     /// Whose word about the caller's address is taken.
     pub(crate) trusted_proxies: Vec<Network>,
-    /// Who follows the traces that those proxies belong to.
-    pub(crate) traces: Option<Arc<dyn TraceParents>>,
+    /// Who exports spans.
+    pub(crate) traces: Option<Arc<dyn Traces>>,
     /// Where requests are counted.
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// Whether requests are left out of the log, unless something failed.
@@ -132,7 +132,8 @@ impl Door {
         };
         drop(active);
         let (answer, problem) = settle(answer, id);
-        spans::end(&span, known(&method), &notes, &answer, problem.as_ref());
+        let traces = self.manner.traces.as_deref();
+        spans::end(traces, &span, known(&method), &notes, &answer, problem.as_ref());
         self.count_and_log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
         self.finish(answer, id)
     }
@@ -143,10 +144,10 @@ impl Door {
             return Span::none();
         }
         let span = spans::begin(known(request.method()), id);
-        if let Some(parents) = self.manner.traces.as_deref()
+        if let Some(traces) = self.manner.traces.as_deref()
             && edge::is_one_of(&self.manner.trusted_proxies, peer.ip().to_canonical())
         {
-            spans::adopt(parents, &span, request.headers());
+            spans::adopt(traces, &span, request.headers());
         }
         span
     }
