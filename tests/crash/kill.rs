@@ -8,7 +8,7 @@ use strongroom_model::Rng as _;
 use strongroom_tests::{Caller, Reply, fresh_key};
 use tokio::task::JoinSet;
 
-use crate::program::{Installation, People, Running};
+use strongroom_tests::program::{Installation, People, Running};
 
 const RECORDS: &str = "/collections/people/records";
 /// Callers that write at the same time.

@@ -9,5 +9,4 @@
 )]
 
 mod kill;
-mod program;
 mod start;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use strongroom_storage::{KeyRange, Row, RowKey, StoreUrl};
 use strongroom_tests::Footprint;
 
-use crate::program::Installation;
+use strongroom_tests::program::Installation;
 
 /// The engine's own file in an installation.
 const DATABASE: &str = "store/store.redb";

@@ -73,6 +73,12 @@ impl Caller {
         Self { home: other.home.clone(), ..self.clone() }
     }
 
+    /// The same credential, in front of this door.
+    #[must_use]
+    pub fn with_home(&self, home: &str) -> Self {
+        Self { home: home.to_owned(), ..self.clone() }
+    }
+
     /// The same home, without a credential.
     #[must_use]
     pub fn nobody(&self) -> Self {

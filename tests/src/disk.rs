@@ -65,6 +65,13 @@ impl Needle {
     }
 }
 
+impl Needle {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 fn in_decimal(bytes: &[u8]) -> Vec<u8> {
     let numbers: Vec<String> = bytes.iter().map(ToString::to_string).collect();
     numbers.join(", ").into_bytes()

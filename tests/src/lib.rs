@@ -13,13 +13,18 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod canaries;
 mod client;
 mod clock;
 mod disk;
 mod faults;
 pub mod hostile_bytes;
+pub mod life;
 mod logs;
+pub mod memory;
+pub mod program;
 mod server;
+pub mod sweep;
 mod tenant;
 
 pub use client::{Call, Caller, Reply, fresh_key, plain_http};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use strongroom_api::{Config, Limits, RunningServer, SealProof, UnlockError, Unlocker};
+use strongroom_api::{Config, Edge, Limits, RunningServer, SealProof, UnlockError, Unlocker};
 use strongroom_crypto::{Key, SystemRng, seal_key};
 use strongroom_keyring::{
     FileHolder, Grade, Holder, HolderId, KeyError, Keyring, MemoryHolder, SealMethod,
@@ -138,10 +138,11 @@ impl Server {
         // Tests ask as fast as they can.
         let limits = Limits { rates: None, ..Limits::default() };
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), limits };
-        let running =
-            strongroom_api::Server::start(config, vault.clone(), Arc::new(SealUnlocker), rng)
-                .await
-                .unwrap();
+        let edge = Edge { admin: Some(([127, 0, 0, 1], 0).into()), ..Edge::default() };
+        let unlocker = Arc::new(SealUnlocker);
+        let running = strongroom_api::Server::start_at(config, edge, vault.clone(), unlocker, rng)
+            .await
+            .unwrap();
         self.parts = Some(Parts { running, vault, keyring });
     }
 
@@ -181,6 +182,13 @@ impl Server {
     /// Does the server's own work, as it does by itself every minute.
     pub async fn run_due_jobs(&self) {
         self.parts().vault.run_due_jobs().await.unwrap();
+    }
+
+    /// The metrics, as they are shown to whoever runs the server.
+    pub async fn metrics(&self) -> String {
+        let admin = self.parts().running.admin_addr().unwrap();
+        let answer = self.http.get(format!("http://{admin}/metrics")).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     /// The folder in which store and holder lie.

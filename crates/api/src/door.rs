@@ -28,7 +28,7 @@ use crate::edge::{self, HostName, Network};
 use crate::extract::Caller;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::spans::{self, TraceParents};
+use crate::spans::{self, Traces};
 use crate::table::Answering;
 
 /// The header that names the request in every answer.
@@ -122,8 +122,8 @@ pub(crate) struct Manner {
     pub(crate) hosts: Vec<HostName>,
     /// Whose word about the caller's address is taken.
     pub(crate) trusted_proxies: Vec<Network>,
-    /// Who follows the traces that those proxies belong to.
-    pub(crate) traces: Option<Arc<dyn TraceParents>>,
+    /// Who exports spans.
+    pub(crate) traces: Option<Arc<dyn Traces>>,
     /// Where requests are counted.
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// Whether requests are left out of the log, unless something failed.
@@ -187,7 +187,8 @@ impl Door {
         };
         drop(active);
         let (answer, problem) = settle(answer, id);
-        spans::end(&span, known(&method), &notes, &answer, problem.as_ref());
+        let traces = self.manner.traces.as_deref();
+        spans::end(traces, &span, known(&method), &notes, &answer, problem.as_ref());
         self.count_and_log(&notes, &method, answer.status(), begun.elapsed(), problem.as_ref());
         self.finish(answer, id)
     }
@@ -198,10 +199,10 @@ impl Door {
             return Span::none();
         }
         let span = spans::begin(known(request.method()), id);
-        if let Some(parents) = self.manner.traces.as_deref()
+        if let Some(traces) = self.manner.traces.as_deref()
             && edge::is_among(&self.manner.trusted_proxies, peer.ip().to_canonical())
         {
-            spans::adopt(parents, &span, request.headers());
+            spans::adopt(traces, &span, request.headers());
         }
         span
     }

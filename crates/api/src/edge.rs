@@ -10,7 +10,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
 
 use crate::problem::Problem;
-use crate::spans::TraceParents;
+use crate::spans::Traces;
 use crate::tls::TlsFiles;
 
 /// Where proxies say for whom they ask.
@@ -28,8 +28,8 @@ pub struct Edge {
     pub hosts: Vec<HostName>,
     /// The proxies whose word about the caller's address is taken.
     pub trusted_proxies: Vec<Network>,
-    /// Who follows the traces that those proxies belong to; nobody, if traces go nowhere.
-    pub traces: Option<Arc<dyn TraceParents>>,
+    /// Who exports spans. The proxies' word about the trace of a request is taken.
+    pub traces: Option<Arc<dyn Traces>>,
 }
 
 impl fmt::Debug for Edge {

@@ -62,6 +62,6 @@ pub use log_lines::{LogLines, LogWriter};
 pub use panics::log_panics_by_place;
 pub use problem::TYPE_BASE;
 pub use server::{Config, RunningServer, Server, StartError};
-pub use spans::TraceParents;
+pub use spans::Traces;
 pub use tls::{TlsError, TlsFiles};
 pub use unlocker::{SealProof, UnlockError, Unlocker};

@@ -17,10 +17,12 @@ const TRACEPARENT: &str = "traceparent";
 /// The header's length in version 0, which later versions begin with.
 const TRACEPARENT_LENGTH: usize = 55;
 
-/// Who puts a request's span into the trace that whoever asked has begun.
-pub trait TraceParents: Send + Sync {
+/// Who knows more of spans than that they begin and end: those who export them.
+pub trait Traces: Send + Sync {
     /// Makes the span a child of the one that `traceparent` names, if it names one.
     fn adopt(&self, span: &Span, traceparent: &str);
+    /// Names a span that has begun.
+    fn name(&self, span: &Span, name: String);
 }
 
 /// The span of a request, named after OpenTelemetry's conventions for HTTP servers.
@@ -28,7 +30,6 @@ pub(crate) fn begin(method: Option<&'static str>, id: RequestId) -> Span {
     tracing::info_span!(
         target: SPANS,
         "request",
-        otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = method.unwrap_or("_OTHER"),
@@ -42,18 +43,19 @@ pub(crate) fn begin(method: Option<&'static str>, id: RequestId) -> Span {
 
 /// Puts the span into the caller's trace. Only for callers that are trusted: their word also decides
 /// whether it is traced at all.
-pub(crate) fn adopt(parents: &dyn TraceParents, span: &Span, headers: &HeaderMap) {
+pub(crate) fn adopt(traces: &dyn Traces, span: &Span, headers: &HeaderMap) {
     let mut named = headers.get_all(TRACEPARENT).iter();
     let (Some(parent), None) = (named.next(), named.next()) else { return };
     if let Ok(parent) = parent.to_str()
         && parent.len() == TRACEPARENT_LENGTH
     {
-        parents.adopt(span, parent);
+        traces.adopt(span, parent);
     }
 }
 
 /// Notes how the request has ended.
 pub(crate) fn end(
+    traces: Option<&dyn Traces>,
     span: &Span,
     method: Option<&'static str>,
     notes: &Notes,
@@ -64,12 +66,15 @@ pub(crate) fn end(
         return;
     }
     let method = method.unwrap_or("HTTP");
-    match notes.route.get().map(|route| &**route) {
-        Some(route) => {
-            span.record("otel.name", format_args!("{method} {route}"));
-            span.record("http.route", route);
-        }
-        None => drop(span.record("otel.name", method)),
+    let route = notes.route.get().map(|route| &**route);
+    if let Some(route) = route {
+        span.record("http.route", route);
+    }
+    if let Some(traces) = traces {
+        traces.name(
+            span,
+            route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
+        );
     }
     span.record("http.response.status_code", answer.status().as_u16());
     if answer.status().is_server_error() {

@@ -1,13 +1,21 @@
 //! The process's own memory, which holds keys and data, and how it is kept out of files: no core dumps,
 //! and no swap if that is asked for.
 
+use std::alloc::System;
+
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 #[cfg(target_os = "linux")]
 use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use zeroizing_alloc::ZeroAlloc;
 
 use crate::exit::Failure;
+
+/// All memory that is given back is overwritten with zeros first: also what libraries have put there,
+/// such as the buffers of requests and answers.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// No core dumps for this process, whatever its parent allows: the limit keeps the kernel from
 /// writing a file, and "not dumpable" keeps it from handing the memory to a program (`core_pattern`),

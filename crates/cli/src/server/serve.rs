@@ -52,7 +52,7 @@ impl Serve {
         let traces = collector.as_ref().map(Collector::begin).transpose()?;
         let layer = traces.as_ref().map(Traces::layer);
         let _log = logs::begin(settings.log.unwrap_or(LogFormat::Text), LevelFilter::INFO, layer)?;
-        edge.traces = traces.as_ref().map(|_| telemetry::parents());
+        edge.traces = traces.as_ref().map(|_| telemetry::exported());
 
         let (stopping, hang_up) = (Stopping::listen()?, hear(SignalKind::hangup())?);
         let machine = Machine::new();

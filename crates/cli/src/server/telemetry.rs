@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
@@ -18,7 +18,6 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
 };
-use strongroom_api::TraceParents;
 use strongroom_client::ServerAddress;
 use strongroom_vault::SPANS;
 use tokio::runtime::Handle;
@@ -141,14 +140,14 @@ impl Traces {
     }
 }
 
-/// What puts requests into the traces of proxies.
-pub(super) fn parents() -> Arc<dyn TraceParents> {
-    Arc::new(Parents)
+/// What the edge tells of spans.
+pub(super) fn exported() -> Arc<dyn strongroom_api::Traces> {
+    Arc::new(Exported)
 }
 
-/// W3C Trace Context, without `tracestate`, in which there may be anything.
-struct Parents;
+struct Exported;
 
+/// W3C Trace Context, without `tracestate`, in which there may be anything.
 struct Traceparent<'t>(&'t str);
 
 impl Extractor for Traceparent<'_> {
@@ -161,13 +160,17 @@ impl Extractor for Traceparent<'_> {
     }
 }
 
-impl TraceParents for Parents {
+impl strongroom_api::Traces for Exported {
     fn adopt(&self, span: &Span, traceparent: &str) {
         let extractor = Traceparent(traceparent);
         let parent =
             TraceContextPropagator::new().extract_with_context(&Context::new(), &extractor);
         // Its only error is a span that nobody listens to.
         let _ = span.set_parent(parent);
+    }
+
+    fn name(&self, span: &Span, name: String) {
+        span.context().span().update_name(name);
     }
 }
 

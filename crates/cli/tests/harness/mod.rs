@@ -1,8 +1,9 @@
 //! Running the binary as people do: in a folder of its own, with nothing inherited.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// A folder in which commands are run.
 pub struct Place {
@@ -90,10 +91,17 @@ pub fn finish(command: &mut Command, input: &str) -> Ran {
     }
 }
 
+fn rest(mut err: BufReader<ChildStderr>) -> String {
+    let mut said = String::new();
+    err.read_to_string(&mut said).unwrap();
+    said
+}
+
 /// A server that runs until it is stopped.
 pub struct Server {
     child: Child,
-    err: Option<BufReader<ChildStderr>>,
+    /// What it says after it was ready, read all the time: a pipe that is full would hold it up.
+    err: Option<JoinHandle<String>>,
     /// What it said when it was ready.
     pub ready: String,
 }
@@ -111,7 +119,7 @@ impl Server {
             let count = err.read_line(&mut server.ready).unwrap();
             assert!(count > 0, "it ended and said: {said}");
         }
-        server.err = Some(err);
+        server.err = Some(std::thread::spawn(move || rest(err)));
         server
     }
 
@@ -137,8 +145,7 @@ impl Server {
     pub fn stop(mut self, signal: &str) -> (i32, String) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut self.err.take().unwrap(), &mut said).unwrap();
+        let said = self.err.take().unwrap().join().unwrap();
         (self.child.wait().unwrap().code().unwrap_or(-1), said)
     }
 }

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crate::Caller;
 use serde_json::{Value, json};
-use strongroom_tests::Caller;
 use tempfile::TempDir;
 
 /// How often it is looked whether a server listens already, and how long it may take.
@@ -16,7 +16,7 @@ const LOOKS_MAX: u32 = 10_000;
 
 /// The program: the one that `STRONGROOM_BIN` names, or the one that was built beside this test.
 #[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let path = std::env::var("STRONGROOM_BIN").map_or_else(
         |_| {
             let test = std::env::current_exe().unwrap();
@@ -34,27 +34,27 @@ pub(crate) fn binary() -> PathBuf {
 }
 
 /// An installation in a folder of its own: `store`, `holder`, `seal.key`.
-pub(crate) struct Installation {
+pub struct Installation {
     folder: TempDir,
     invitation: String,
 }
 
 /// A server that runs in a process of its own.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     /// Where it answers.
-    pub(crate) address: String,
+    pub address: String,
 }
 
 /// An owner of a tenant, and the provider's operator.
-pub(crate) struct People {
+pub struct People {
     home: String,
     owner: String,
 }
 
 impl Installation {
     /// Makes one with `strongroom init`.
-    pub(crate) fn make() -> Self {
+    pub fn make() -> Self {
         let folder = TempDir::new().unwrap();
         let mut made = Self { folder, invitation: String::new() };
         let done = made.run(&[
@@ -78,25 +78,27 @@ impl Installation {
     }
 
     /// A file or folder of it.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The folder that holds all of it.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(crate) fn text(&self, name: &str) -> String {
+    /// The same as text.
+    pub fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
-    pub(crate) fn store_url(&self) -> String {
+    /// The store, as `--store` takes it.
+    pub fn store_url(&self) -> String {
         format!("redb:{}", self.text("store"))
     }
 
     /// Copies store and holder aside.
-    pub(crate) fn copy_to(&self, aside: &str) {
+    pub fn copy_to(&self, aside: &str) {
         let aside = self.path(aside);
         fs::create_dir(&aside).unwrap();
         copy(&self.path("store"), &aside.join("store"));
@@ -104,7 +106,7 @@ impl Installation {
     }
 
     /// Puts back what was copied aside.
-    pub(crate) fn put_back(&self, aside: &str) {
+    pub fn put_back(&self, aside: &str) {
         fs::remove_dir_all(self.path("store")).unwrap();
         fs::remove_file(self.path("holder")).unwrap();
         copy(&self.path(aside).join("store"), &self.path("store"));
@@ -119,7 +121,7 @@ impl Installation {
     }
 
     /// Runs a command to its end.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
@@ -127,8 +129,18 @@ impl Installation {
         String::from_utf8_lossy(&self.run(&["serve", "--help"]).stdout).contains(flag)
     }
 
+    /// The first operator's invitation.
+    pub fn invitation(&self) -> &str {
+        &self.invitation
+    }
+
+    /// What the server has said since it was started last: its log.
+    pub fn said(&self) -> Vec<u8> {
+        fs::read(self.path("stderr")).unwrap()
+    }
+
     /// What `serve` is told.
-    pub(crate) fn serving(&self) -> Vec<String> {
+    pub fn serving(&self) -> Vec<String> {
         let mut arguments: Vec<String> =
             ["serve", "--listen", "127.0.0.1:0", "--store"].map(str::to_owned).to_vec();
         arguments.extend([
@@ -146,8 +158,13 @@ impl Installation {
     }
 
     /// Begins to start the server, and does not wait for it.
-    pub(crate) fn begin(&self) -> Child {
-        let arguments = self.serving();
+    pub fn begin(&self) -> Child {
+        self.begin_with(&[])
+    }
+
+    fn begin_with(&self, flags: &[&str]) -> Child {
+        let mut arguments = self.serving();
+        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         // What it says goes to a file: nobody reads a pipe while the server works.
         let says = File::create(self.path("stderr")).unwrap();
@@ -155,8 +172,13 @@ impl Installation {
     }
 
     /// Starts the server, unlocked, and waits until it listens.
-    pub(crate) fn start(&self) -> Running {
-        let mut child = self.begin();
+    pub fn start(&self) -> Running {
+        self.start_with(&[])
+    }
+
+    /// The same, told more.
+    pub fn start_with(&self, flags: &[&str]) -> Running {
+        let mut child = self.begin_with(flags);
         for _ in 0..LOOKS_MAX {
             let said = fs::read_to_string(self.path("stderr")).unwrap();
             let listening = said.lines().find_map(|line| line.strip_prefix("listening on "));
@@ -173,7 +195,7 @@ impl Installation {
     }
 
     /// Signs the operator in, makes a tenant with a collection `people`, and a key of its owner.
-    pub(crate) async fn settle(&self, server: &Running) -> People {
+    pub async fn settle(&self, server: &Running) -> People {
         let nobody = Caller::of(&server.address, "/v1/provider", None);
         let operator = nobody.with_token(&redeem(&nobody, &self.invitation).await);
         let body = json!({"name": "Harbour Street Clinic", "owner": {"name": "Odette Owner"}});
@@ -208,7 +230,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn redeem(nobody: &Caller, invitation: &str) -> String {
+/// Redeems an invitation and gives the session's token.
+pub async fn redeem(nobody: &Caller, invitation: &str) -> String {
     let answer = nobody.post("/v1/invitations/redeem", json!({"token": invitation})).await;
     let answer: Value = answer.ok();
     answer["session"]["token"].as_str().unwrap().to_owned()
@@ -216,14 +239,39 @@ async fn redeem(nobody: &Caller, invitation: &str) -> String {
 
 impl People {
     /// The owner, at the address that the server has now.
-    pub(crate) fn owner(&self, server: &Running) -> Caller {
+    pub fn owner(&self, server: &Running) -> Caller {
         Caller::of(&server.address, &self.home, Some(&self.owner))
     }
 }
 
 impl Running {
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it shows health and metrics, as its installation has heard it say.
+    pub fn admin(&self, installation: &Installation) -> String {
+        for _ in 0..LOOKS_MAX {
+            let said = String::from_utf8(installation.said()).unwrap();
+            let line = said.lines().find_map(|line| line.strip_prefix("health and metrics on "));
+            if let Some(address) = line {
+                return address.to_owned();
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        panic!("the server shows no health");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Kills it with a signal that it cannot catch.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
