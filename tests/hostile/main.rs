@@ -16,9 +16,6 @@ mod crowds;
 mod heads;
 mod http2;
 mod neighbour;
-#[expect(dead_code, reason = "the crash tests need more of it")]
-#[path = "../crash/program.rs"]
-mod program;
 mod smuggling;
 mod victim;
 mod wire;

@@ -12,9 +12,6 @@
 
 mod campaign;
 mod neighbour;
-#[expect(dead_code, reason = "the crash tests need more of it")]
-#[path = "../crash/program.rs"]
-mod program;
 #[expect(dead_code, reason = "the tests need more of it")]
 mod victim;
 #[expect(dead_code, reason = "the tests need more of it")]

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio_rustls::TlsConnector;
 
-use crate::program::{self, Installation};
+use strongroom_tests::program::{self, Installation};
 
 /// How often it is looked whether the server listens already, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(3);

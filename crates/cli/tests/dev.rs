@@ -158,7 +158,7 @@ fn one_connection_carries_many_requests_and_their_bodies() {
     let head = "Host: 127.0.0.1\r\nAuthorization: Bearer dev-sample-owner\r\n";
     let post = format!(
         "POST {path} HTTP/1.1\r\n{head}Content-Type: application/json\r\n\
-         Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let get = format!("GET {path} HTTP/1.1\r\n{head}Connection: close\r\n\r\n");

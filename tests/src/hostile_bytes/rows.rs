@@ -93,7 +93,7 @@ pub fn holder_file(bytes: &[u8]) -> Verdict {
 
 /// Row keys: what they name leads to the same key.
 pub fn row_keys(bytes: &[u8]) -> Verdict {
-    let key = RowKey::new(bytes.to_vec());
+    let key = RowKey::new(bytes);
     let Some((tenant, kind, parts)) = keyspace::parse(&key) else { return Verdict::Refused };
     let whole = [&tenant.as_bytes()[..], &[kind.number()], parts].concat();
     assert_eq!(whole, bytes);

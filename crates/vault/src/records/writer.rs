@@ -279,6 +279,8 @@ impl<'v> Writer<'v> {
             }
         }
         if !flaws.is_empty() {
+            // Members of an object have no order, and the same request gets the same answer.
+            flaws.sort_by(|one, other| one.pointer.cmp(&other.pointer));
             return Err(VaultError::Invalid(flaws));
         }
         checked.fields.sort_unstable_by_key(|(number, _)| *number);
