@@ -89,8 +89,10 @@ fn operation_section(
     section += "\n";
     let responses: BTreeMap<&String, &Value> =
         operation["responses"].as_object().unwrap().iter().collect();
+    let mut problems = Vec::new();
     for (status, response) in responses {
-        if status == "default" {
+        if response.get("$ref").is_some() {
+            problems.push(status.as_str());
             continue;
         }
         let schema = response.pointer("/content/application~1json/schema");
@@ -98,6 +100,10 @@ fn operation_section(
         let headers = headers(document, response);
         writeln!(section, "- **{status}** {}{what}{headers}", text(response, "description"))
             .unwrap();
+    }
+    if !problems.is_empty() {
+        let statuses = problems.join(", ");
+        writeln!(section, "- {statuses}: not carried out. Body: [Problem](#problem).").unwrap();
     }
     section
 }
