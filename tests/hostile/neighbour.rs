@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::victim::Victim;
-use crate::wire::{Stream, greet};
+use crate::wire::{PART_BYTES, Stream, greet};
 
 /// Where they are.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -119,7 +119,7 @@ impl Neighbour {
         let stream = self.connection.as_mut().unwrap();
         stream.write_all(&self.request).await?;
         let mut answer = Vec::new();
-        let mut part = [0; 16 * 1024];
+        let mut part = vec![0; PART_BYTES];
         loop {
             if let Some(status) = complete(&answer) {
                 return Ok(status);

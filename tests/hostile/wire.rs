@@ -15,7 +15,9 @@ use crate::victim::Victim;
 /// patience.
 pub(crate) const LONG: Duration = Duration::from_secs(45);
 /// The address of whoever attacks.
-pub(crate) const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
+pub(crate) const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// How many bytes are read at once.
+pub(crate) const PART_BYTES: usize = 16 * 1024;
 /// Most bytes of an answer that is read.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -87,7 +89,7 @@ pub(crate) async fn answer_bytes(
     quiet: Duration,
 ) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
-    let mut part = [0; 16 * 1024];
+    let mut part = vec![0; PART_BYTES];
     while bytes.len() < ANSWER_BYTES_MAX {
         match timeout(quiet, stream.read(&mut part)).await {
             Ok(Ok(0) | Err(_)) => return (bytes, true),
@@ -100,7 +102,7 @@ pub(crate) async fn answer_bytes(
 
 /// Waits until the server closes, whatever it says; false if it does not within this time.
 pub(crate) async fn is_closed(stream: &mut (impl AsyncRead + Unpin), within: Duration) -> bool {
-    let mut part = [0; 16 * 1024];
+    let mut part = vec![0; PART_BYTES];
     let closing = async { while matches!(stream.read(&mut part).await, Ok(1..)) {} };
     timeout(within, closing).await.is_ok()
 }

@@ -10,7 +10,7 @@ const RESERVED: u64 = 128;
 
 /// Takes as many descriptors as the system allows, and fits the bound of connections to them. A
 /// store that cannot open its next file would be a worse end than a connection that waits.
-pub(super) fn fitted(limits: Limits) -> Limits {
+pub(super) fn fitted(mut limits: Limits) -> Limits {
     let found = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: found.maximum, ..found });
     let allowed = if raised.is_ok() { found.maximum } else { found.current };
@@ -18,7 +18,8 @@ pub(super) fn fitted(limits: Limits) -> Limits {
     if connections_max < limits.connections_max {
         tracing::warn!(connections_max, "there are few file descriptors: see `ulimit -n`");
     }
-    Limits { connections_max, ..limits }
+    limits.connections_max = connections_max;
+    limits
 }
 
 /// How many connections so many descriptors are enough for; [`None`] descriptors are no bound.
