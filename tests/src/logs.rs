@@ -6,18 +6,24 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-static LINES: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+static KEPT: Mutex<Kept> = Mutex::new(Kept { keepers: 0, lines: Vec::new() });
 static BEGUN: OnceLock<()> = OnceLock::new();
+
+/// The lines, and for how many tests they are kept.
+struct Kept {
+    keepers: usize,
+    lines: Vec<u8>,
+}
 
 /// Everything that this process logs from its making on, at every level and from every library.
 #[derive(Debug)]
 pub struct Logs;
 
 impl Logs {
-    /// Begins to keep what is logged. A process has one log: tests that run at the same time write
-    /// into it too.
+    /// Begins to keep what is logged, until the last that was made is dropped. A process has one log:
+    /// tests that run at the same time write into it too.
     pub fn keep() -> Self {
-        *LINES.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).keepers += 1;
         BEGUN.get_or_init(|| {
             tracing_subscriber::fmt()
                 .with_max_level(LevelFilter::TRACE)
@@ -30,13 +36,17 @@ impl Logs {
 
     /// What was logged so far.
     pub fn so_far(&self) -> Vec<u8> {
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
     }
 }
 
 impl Drop for Logs {
     fn drop(&mut self) {
-        *LINES.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.keepers = kept.keepers.saturating_sub(1);
+        if kept.keepers == 0 {
+            kept.lines = Vec::new();
+        }
     }
 }
 
@@ -44,8 +54,9 @@ struct Keeper;
 
 impl Write for Keeper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(lines) = LINES.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            lines.extend_from_slice(bytes);
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.keepers > 0 {
+            kept.lines.extend_from_slice(bytes);
         }
         Ok(bytes.len())
     }
