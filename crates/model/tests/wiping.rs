@@ -48,7 +48,9 @@ fn found() -> usize {
 fn text() -> String {
     let mut text = String::with_capacity(64 * INVERTED.len());
     for _ in 0..40 {
-        INVERTED.iter().for_each(|byte| text.push(char::from(!*byte)));
+        for byte in INVERTED {
+            text.push(char::from(!byte));
+        }
     }
     text
 }
