@@ -4,7 +4,7 @@ use strongroom_tests::canaries::Canaries;
 use strongroom_tests::life::live;
 use strongroom_tests::program::Installation;
 use strongroom_tests::sweep::{routes_without_requests, sweep};
-use strongroom_tests::{Needle, search_bytes, search_folder};
+use strongroom_tests::{Logs, Needle, search_bytes, search_folder};
 
 use crate::collector::{Collector, Manner};
 use crate::stage;
@@ -48,6 +48,31 @@ async fn a_marked_value_is_in_no_log_metric_trace_or_file_of_the_program() {
     std::fs::remove_file(installation.path("seal.key")).unwrap();
     let (found, _) = search_folder(installation.folder(), &canaries.needles);
     assert!(found.is_empty(), "{} findings: {:#?}", found.len(), &found[..found.len().min(9)]);
+}
+
+#[test]
+fn what_a_panic_says_is_not_logged() {
+    let logs = Logs::keep();
+    // The hook is the whole process's: other tests get theirs back.
+    let before = std::panic::take_hook();
+    strongroom_api::log_panics_by_place();
+    let mut canaries = Canaries::default();
+    let word = canaries.word("what a panic says");
+    let said = word.clone();
+    let panicked = std::thread::spawn(move || {
+        if !said.is_empty() {
+            std::panic::panic_any(said);
+        }
+    });
+    assert!(panicked.join().is_err());
+    let panicked = std::thread::spawn(move || assert_eq!(word, "", "{word}"));
+    assert!(panicked.join().is_err());
+    std::panic::set_hook(before);
+    let log = logs.so_far();
+    let text = String::from_utf8_lossy(&log);
+    assert!(text.matches("a panic place=").count() >= 2, "{text}");
+    assert!(text.contains("exports.rs"), "the place is logged");
+    assert!(search_bytes("the log", &log, &canaries.needles).is_empty());
 }
 
 async fn metrics(admin: &str) -> String {

@@ -89,25 +89,3 @@ async fn nobody_else_is_answered_with_a_marked_value() {
     let own = life.owner.get("/users").await;
     assert!(!search_bytes("users", &own.bytes, &canaries.needles).is_empty());
 }
-
-#[test]
-fn what_a_panic_says_is_not_logged() {
-    let logs = Logs::keep();
-    strongroom_api::log_panics_by_place();
-    let mut canaries = Canaries::default();
-    let word = canaries.word("what a panic says");
-    let said = word.clone();
-    let panicked = std::thread::spawn(move || {
-        if !said.is_empty() {
-            std::panic::panic_any(said);
-        }
-    });
-    assert!(panicked.join().is_err());
-    let panicked = std::thread::spawn(move || assert_eq!(word, "", "{word}"));
-    assert!(panicked.join().is_err());
-    let log = logs.so_far();
-    let text = String::from_utf8_lossy(&log);
-    assert!(text.matches("a panic place=").count() >= 2, "{text}");
-    assert!(text.contains("canary.rs"), "the place is logged");
-    assert!(search_bytes("the log", &log, &canaries.needles).is_empty());
-}
