@@ -19,6 +19,8 @@ use crate::wire::{answer, connect, connect_from, exchange, is_closed};
 
 /// Sockets of an attack.
 const SOCKETS: u32 = 1_000;
+/// How long each of them rests before it connects again.
+const RETRY: Duration = Duration::from_secs(2);
 /// Attackers at a time who send as fast as they are read, and how long each rests between two
 /// requests: they share the machine's cores with those whom they attack.
 const SENDERS: u32 = 10;
@@ -161,6 +163,7 @@ async fn trickle(victim: Arc<Victim>, n: u32) {
 async fn say_nothing(victim: Arc<Victim>) {
     let mut stream = connect(&victim).await;
     is_closed(&mut stream, Duration::from_secs(60)).await;
+    sleep(RETRY).await;
 }
 
 fn head(victim: &Victim, more: &str) -> String {
@@ -215,6 +218,7 @@ async fn come_and_go(victim: Arc<Victim>) {
 /// What came of the rounds of one attack.
 #[derive(Default)]
 pub(crate) struct Measured {
+    medians: Vec<f64>,
     quiet_ms: Vec<f64>,
     attacked_ms: Vec<f64>,
     ratios: Vec<f64>,
@@ -226,8 +230,10 @@ pub(crate) struct Measured {
 impl Measured {
     /// Adds a round.
     pub(crate) fn add(&mut self, quiet: &Service, attacked: &Service) {
-        let milliseconds = |service: &Service| service.quantile(990).as_secs_f64() * 1e3;
-        let (without, under) = (milliseconds(quiet), milliseconds(attacked));
+        let milliseconds =
+            |service: &Service, permille| service.quantile(permille).as_secs_f64() * 1e3;
+        let (without, under) = (milliseconds(quiet, 990), milliseconds(attacked, 990));
+        self.medians.push(milliseconds(attacked, 500) / milliseconds(quiet, 500));
         self.quiet_ms.push(without);
         self.attacked_ms.push(under);
         self.ratios.push(under / without);
@@ -247,7 +253,8 @@ impl fmt::Display for Measured {
         let highest = self.ratios.iter().copied().fold(0.0, f64::max);
         write!(
             f,
-            "{:.2} | {:.2} | {:.2} ({lowest:.2}–{highest:.2}) | {}",
+            "{:.2} | {:.2} | {:.2} | {:.2} ({lowest:.2}–{highest:.2}) | {}",
+            median(&self.medians),
             median(&self.quiet_ms),
             median(&self.attacked_ms),
             self.ratio(),

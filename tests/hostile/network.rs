@@ -81,9 +81,9 @@ async fn main() -> ExitCode {
         plan.seconds, plan.rounds
     );
     println!(
-        "| attack | p99 ms without | p99 ms under attack | ratio (lowest–highest) | memory MiB | aim |"
+        "| attack | ratio of p50 | p99 ms without | p99 ms under attack | ratio of p99 (lowest–highest) | memory MiB | aim |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
     let mut missed = 0;
     for attack in ATTACKS.iter().filter(wanted) {
         let measured = measure(attack, &plan).await;

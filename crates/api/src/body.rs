@@ -123,7 +123,7 @@ pub(crate) async fn read(
     {
         // Whoever waits for our consent has not begun to send.
         if length <= most.saturating_add(DISCARDED_MAX) && !headers.contains_key(header::EXPECT) {
-            discard(body).await;
+            discard(body, DISCARDED_MAX).await;
         }
         return Err(Problem::body_too_large(most));
     }
@@ -132,7 +132,9 @@ pub(crate) async fn read(
         let frame = frame.map_err(failed)?;
         let Some(data) = frame.data_ref() else { continue };
         if data.len() > most.saturating_sub(bytes.len()) {
-            discard(body).await;
+            // One that is not declared may have no end.
+            let more = if declared.is_some() { DISCARDED_MAX } else { UNDECLARED_DISCARDED_MAX };
+            discard(body, more).await;
             return Err(Problem::body_too_large(most));
         }
         append(&mut bytes, data);
@@ -165,11 +167,13 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
 
 /// How many bytes of a body that is too long are read and thrown away.
 const DISCARDED_MAX: usize = 8 * 1024 * 1024;
+/// The same of a body that does not say how long it is.
+const UNDECLARED_DISCARDED_MAX: usize = 256 * 1024;
 
 /// Reads on for a while, so that a client that is still sending can see the answer before the
 /// connection closes.
-async fn discard(mut body: Body) {
-    let mut left = DISCARDED_MAX;
+async fn discard(mut body: Body, most: usize) {
+    let mut left = most;
     while let Some(Ok(frame)) = body.frame().await {
         match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(rest) => left = rest,
