@@ -289,7 +289,9 @@ pub(super) fn json_seeds() -> Vec<Seed> {
         ("read-blanks", bytes(" \t\r\n{ \"a\" : 1 } ")),
         (
             "read-numbers",
-            bytes(r#"{"a":0.1,"b":1e19,"c":-0.0,"d":9223372036854775807,"e":5e-324}"#),
+            bytes(
+                r#"{"a":0.1,"b":1e19,"c":-0.0,"d":9223372036854775807,"e":5e-324,"f":31.245270191439438}"#,
+            ),
         ),
         ("read-32-deep", nested(32)),
         ("refused-33-deep", nested(33)),

@@ -231,6 +231,8 @@ pub(super) fn value_seeds() -> Vec<Seed> {
         ("read-timestamp", value(FieldType::Timestamp, r#""2026-01-31T09:30:00.5+01:00""#)),
         ("read-number", value(FieldType::Number, "-1.5e300")),
         ("read-number-of-many-digits", value(FieldType::Number, "0.30000000000000004")),
+        ("read-number-minus-zero", value(FieldType::Number, "-0")),
+        ("read-number-beyond-64-bits", value(FieldType::Number, "1e19")),
         ("refused-number", value(FieldType::Number, "9007199254740993")),
         ("read-decimal", value(FieldType::Decimal, r#""-0012.500""#)),
         ("read-boolean", value(FieldType::Boolean, "true")),
