@@ -83,7 +83,7 @@ impl SubjectCounts {
         if more > 0 && total > u64::from(bound) {
             let next = Timestamp::from_micros((hour + 1) * HOUR_SECONDS * 1_000_000);
             let micros = next.as_micros().saturating_sub(now.as_micros());
-            let seconds = u32::try_from(micros / 1_000_000 + 1).unwrap_or(u32::MAX);
+            let seconds = u32::try_from((micros + 999_999) / 1_000_000).unwrap_or(u32::MAX);
             return Err(Beyond { seconds });
         }
         counted.count = total;
@@ -189,12 +189,12 @@ mod tests {
         let count = |now, range| counts.count(at(now), OF, 10, &persons(range), usize::MAX);
         assert_eq!(count(0, 0..8), Ok(()));
         assert_eq!(count(1, 5..10), Ok(()));
-        assert_eq!(count(600, 10..11), Err(Beyond { seconds: 3_001 }));
+        assert_eq!(count(600, 10..11), Err(Beyond { seconds: 3_000 }));
         assert_eq!(count(601, 0..10), Ok(()));
-        assert_eq!(count(602, 9..12), Err(Beyond { seconds: 2_999 }));
-        assert_eq!(count(3_599, 12..13), Err(Beyond { seconds: 2 }));
+        assert_eq!(count(602, 9..12), Err(Beyond { seconds: 2_998 }));
+        assert_eq!(count(3_599, 12..13), Err(Beyond { seconds: 1 }));
         assert_eq!(count(3_600, 12..22), Ok(()));
-        assert_eq!(count(3_600, 0..1), Err(Beyond { seconds: 3_601 }));
+        assert_eq!(count(3_600, 0..1), Err(Beyond { seconds: 3_600 }));
     }
 
     #[test]
