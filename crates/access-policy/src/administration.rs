@@ -83,13 +83,14 @@ pub fn needs_second_admin(before: &[&ClassTerms], after: &[&ClassTerms]) -> bool
     after.iter().any(|terms| not_wider(terms, before).is_err())
 }
 
-/// Whether somebody who may sign in still holds an owner class after a change.
+/// Whether somebody who may sign in themselves still holds an owner class after a change.
 pub fn keeps_an_owner<'u>(
     users_after: impl IntoIterator<Item = &'u User>,
     owner_classes_after: &[ClassId],
 ) -> bool {
     users_after.into_iter().any(|user| {
         user.state == UserState::Active
+            && user.managed_by.is_none()
             && user.classes.iter().any(|class| owner_classes_after.contains(class))
     })
 }

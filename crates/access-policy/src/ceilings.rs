@@ -142,7 +142,8 @@ fn goes_on_when_suspended(action: Action) -> bool {
         | Action::ReadAudit
         | Action::Terminate
         | Action::ManageTenants
-        | Action::Operate => true,
+        | Action::Operate
+        | Action::ManageBackends => true,
         Action::Create
         | Action::Update
         | Action::ManageUsers
@@ -162,18 +163,25 @@ fn goes_on_when_suspended(action: Action) -> bool {
 }
 
 /// People of the provider never have client data by role, a tenant's never run the server even if
-/// they hold an owner class, and nobody has nothing.
+/// they hold an owner class, a backend makes no credentials, and nobody has nothing.
 fn principal_stops(principal: Principal, action: Action) -> bool {
     match principal {
         Principal::User(_) | Principal::ApiKey(_) | Principal::Job(_) => is_of_provider(action),
         Principal::Operator(_) => action.is_data(),
+        Principal::Backend(_) => is_of_provider(action) || makes_credentials(action),
         Principal::Anonymous => true,
     }
 }
 
 /// Whether the action is about the server and its tenants, whatever state those are in.
 const fn is_of_provider(action: Action) -> bool {
-    matches!(action, Action::ManageTenants | Action::Operate)
+    matches!(action, Action::ManageTenants | Action::Operate | Action::ManageBackends)
+}
+
+/// Whether the action makes credentials or admits others. A backend never does: what it made would
+/// outlive its admission, and it could widen its own bounds.
+const fn makes_credentials(action: Action) -> bool {
+    matches!(action, Action::ManageKeys | Action::ManageConnections)
 }
 
 /// Restricted and closed subjects are stored only, but for looking at them under the purposes that

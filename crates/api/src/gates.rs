@@ -39,6 +39,7 @@ pub(crate) async fn admit(
         Gate::Public(_) => count_stranger(api, &request.method, notes)?,
         Gate::SignedIn | Gate::Operator | Gate::Needs(_) => {
             let caller = Caller::sign_in(api, &request.headers, notes).await?;
+            let caller = caller.proceed(request, notes).await?;
             // It is set once: a request has one caller.
             let _ = notes.caller.set(caller);
         }

@@ -8,8 +8,10 @@
 
 mod addresses;
 mod admin;
+mod admissions;
 mod api_keys;
 mod audit;
+mod backends;
 mod body;
 mod classes;
 mod collections;

@@ -9,7 +9,7 @@ use strongroom_vault::policy::Gate;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
-use crate::extract::{IF_MATCH, PURPOSE, REASON};
+use crate::extract::{IF_MATCH, PURPOSE, REASON, USER};
 use crate::gates::{Gates, Rules};
 use crate::limits::REASON_BYTES_MAX;
 use crate::permissions::{gate, gate_word};
@@ -28,6 +28,7 @@ classes must allow, `signed_in` for routes that any credential opens, `public` f
 const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("tenant", "The tenant's id.", "^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("user", "The user's id.", "^usr_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("backend", "The backend's id.", "^bck_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("key", "The API key's id.", "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("record", "The record's id.", "^rec_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("subject", "The subject's id.", "^sub_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
@@ -126,6 +127,7 @@ fn finish_operation(path: &str, method: &str, operation: &mut Map<String, Value>
         Some(Gate::SignedIn | Gate::Operator | Gate::Needs(_)) | None => {
             added.push(json!({ "$ref": "#/components/parameters/Purpose" }));
             added.push(json!({ "$ref": "#/components/parameters/Reason" }));
+            added.push(json!({ "$ref": "#/components/parameters/User" }));
         }
     }
     if let Some(demanded) = demanded {
@@ -213,7 +215,10 @@ fn refusals(method: &str, demanded: Option<Gate>, operation: &Map<String, Value>
 }
 
 /// What the schemas of versioned things are called.
-const VERSIONED: [&str; 10] = [
+const VERSIONED: [&str; 13] = [
+    "Admission",
+    "Backend",
+    "CreatedBackend",
     "Tenant",
     "CreatedTenant",
     "User",
@@ -271,6 +276,8 @@ fn tags() -> Value {
         { "name": "users", "description": "The people of a tenant, or of the provider, who sign in." },
         { "name": "sessions", "description": "Signed-in users." },
         { "name": "api-keys", "description": "Credentials for machines." },
+        { "name": "backends", "description": "The provider's software products, with one credential for all tenants that admit them." },
+        { "name": "admissions", "description": "How far a tenant lets a backend go." },
         { "name": "classes", "description": "Permission classes: what their holders see and may do." },
         { "name": "collections", "description": "Typed sets of records." },
         { "name": "records", "description": "Client data, in the view of the caller." },
@@ -284,7 +291,7 @@ fn tags() -> Value {
 fn security_schemes() -> Value {
     json!({ "bearer": {
         "type": "http", "scheme": "bearer",
-        "description": "A session's token (`srs_…`) or an API key's (`srk_…`).",
+        "description": "A session's token (`srs_…`), an API key's (`srk_…`) or a backend's (`srb_…`).",
     }})
 }
 
@@ -300,6 +307,11 @@ fn parameters() -> Value {
             "description": "Why, as percent-encoded UTF-8 of at most 512 bytes.",
             "schema": { "type": "string", "pattern": reason_pattern() },
             "example": "Ticket%204711",
+        },
+        "User": {
+            "name": USER, "in": "header", "required": false,
+            "description": "The user for whom a backend, or an API key that acts for users, makes the request: `usr_…`, or `ext:` and the product's own id for them, percent-encoded.",
+            "schema": { "type": "string" }, "example": "ext:4711",
         },
     })
 }

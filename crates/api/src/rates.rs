@@ -20,6 +20,8 @@ use crate::problem::Problem;
 
 /// How many seconds' worth may come at once after a pause.
 const BURST_SECONDS: u32 = 5;
+/// A backend may ask as often as so many tenants together.
+const BACKEND_TENANTS: u32 = 10;
 /// Most keys that one bound remembers. Keys that are at rest are forgotten; when as many as this are
 /// busy, all further ones share one key.
 const KEYS_MAX: usize = 100_000;
@@ -77,6 +79,7 @@ impl From<TooMany> for Problem {
 pub(crate) struct RateLimits<C: Clock = DefaultClock> {
     api_keys: Twofold<[u8; 16], C>,
     sessions: Twofold<[u8; 16], C>,
+    backends: Twofold<[u8; 16], C>,
     tenants: Counter<TenantId, C>,
     addresses: Counter<IpAddr, C>,
     proofs: Counter<IpAddr, C>,
@@ -95,6 +98,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         Self {
             api_keys: Twofold::new(Bound::Credential, api_key, clock),
             sessions: Twofold::new(Bound::Credential, session, clock),
+            backends: Twofold::new(Bound::Credential, of_backend(tenant), clock),
             tenants: Counter::new(Bound::Tenant, tenant, items_burst(tenant), clock),
             addresses: Counter::new(Bound::Address, address, burst(address), clock),
             proofs: Counter::new(Bound::Proof, proof, burst(proof), clock),
@@ -114,7 +118,21 @@ impl<C: Clock + Clone> RateLimits<C> {
         let (counters, id) = self.of(credential);
         counters.requests.count(id, NonZeroU32::MIN)?;
         counters.items.count(id, NonZeroU32::MIN)?;
-        self.tenants.count(tenant, NonZeroU32::MIN)
+        match credential {
+            // It is not yet in a tenant.
+            Credential::Backend(_) => Ok(()),
+            Credential::ApiKey(_) | Credential::Session(_) => {
+                self.tenants.count(tenant, NonZeroU32::MIN)
+            }
+        }
+    }
+
+    /// Counts a request of a backend for the tenant that has let it in.
+    ///
+    /// # Errors
+    /// [`TooMany`]; the request must not be carried out.
+    pub(crate) fn entered(&self, ctx: &TenantCtx) -> Result<(), TooMany> {
+        self.tenants.count(ctx.tenant(), NonZeroU32::MIN)
     }
 
     /// Counts the items of a batch beyond the first, which was counted as the request.
@@ -142,6 +160,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         match credential {
             Credential::ApiKey(id) => (&self.api_keys, *id.as_bytes()),
             Credential::Session(id) => (&self.sessions, *id.as_bytes()),
+            Credential::Backend(id) => (&self.backends, *id.as_bytes()),
         }
     }
 
@@ -176,6 +195,11 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Twofold<K, C> {
             items: Counter::new(bound, rate, items_burst(rate), clock),
         }
     }
+}
+
+/// A backend works for many tenants, each of which has its own bound.
+fn of_backend(tenant: NonZeroU32) -> NonZeroU32 {
+    tenant.saturating_mul(NonZeroU32::MIN.saturating_add(BACKEND_TENANTS - 1))
 }
 
 fn burst(rate: NonZeroU32) -> NonZeroU32 {

@@ -17,8 +17,8 @@ use crate::rates::RateLimits;
 use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
-    api_keys, audit, classes, collections, erasures, invitations, openapi, receipts, records,
-    sessions, subjects, system, tenants, users, whoami,
+    admissions, api_keys, audit, backends, classes, collections, erasures, invitations, openapi,
+    receipts, records, sessions, subjects, system, tenants, users, whoami,
 };
 
 /// What handlers share.
@@ -126,14 +126,16 @@ pub(crate) fn all() -> Routes {
         .routes(records::routes())
         .routes(subjects::routes())
         .routes(erasures::routes())
-        .routes(receipts::routes());
+        .routes(receipts::routes())
+        .routes(admissions::routes())
+        .routes(users::routes_of_tenants());
     let version_1 = Routes::default()
         .routes(system::routes())
         .routes(invitations::routes())
         .routes(whoami::routes())
         .routes(tenants::routes())
         .nest("/tenants/{tenant}", of_tenants)
-        .nest("/provider", of_both());
+        .nest("/provider", of_both().routes(backends::routes()));
     routes!(show_document).nest("/v1", version_1)
 }
 

@@ -3,9 +3,9 @@
 use strongroom_crypto::layout::{Reader, Writer};
 use strongroom_crypto::line::CLEAR_MAX;
 use strongroom_model::{
-    Action, AuditEvent, AuditObject, ClassId, CollectionNumber, FieldNumber, JobName, KeyId,
-    Outcome, Principal, RecordId, RuleRef, SealedReason, SubjectId, TOUCHES_MAX, TenantId, Through,
-    Touch, UserId,
+    Action, AuditEvent, AuditObject, BackendId, ClassId, CollectionNumber, FieldNumber, JobName,
+    KeyId, Outcome, Principal, RecordId, RuleRef, SealedReason, SubjectId, TOUCHES_MAX, TenantId,
+    Through, Touch, UserId,
 };
 
 use crate::{Error, Result};
@@ -177,6 +177,7 @@ fn write_principal(writer: &mut Writer, principal: Principal) {
         Principal::Operator(id) => (3, *id.as_bytes()),
         Principal::Job(name) => (4, u128::from(job_number(name)).to_be_bytes()),
         Principal::Anonymous => (5, [0; 16]),
+        Principal::Backend(id) => (6, *id.as_bytes()),
     };
     write_tagged_id(writer, Some(tagged));
 }
@@ -189,6 +190,7 @@ fn read_principal(reader: &mut Reader<'_>) -> Option<Principal> {
         3 => Principal::Operator(UserId::from_bytes(id)),
         4 => Principal::Job(job_of(id)?),
         5 => Principal::Anonymous,
+        6 => Principal::Backend(BackendId::from_bytes(id)),
         _ => return None,
     })
 }

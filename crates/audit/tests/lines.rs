@@ -9,9 +9,9 @@ use strongroom_audit::{Error, Position};
 use strongroom_crypto::Key;
 use strongroom_crypto::line::{NO_PREVIOUS, Prefix};
 use strongroom_model::{
-    Action, AuditEvent, AuditObject, ClassId, CollectionNumber, FieldNumber, JobName, KeyId,
-    Outcome, Principal, RecordId, RuleRef, SealedReason, SubjectId, TOUCHES_MAX, TenantId, Through,
-    Touch, UserId,
+    Action, AuditEvent, AuditObject, BackendId, ClassId, CollectionNumber, FieldNumber, JobName,
+    KeyId, Outcome, Principal, RecordId, RuleRef, SealedReason, SubjectId, TOUCHES_MAX, TenantId,
+    Through, Touch, UserId,
 };
 
 const TENANT: TenantId = TenantId::from_bytes([0x22; 16]);
@@ -163,6 +163,7 @@ fn principal() -> impl Strategy<Value = Principal> {
         Just(Principal::Job(JobName::Eraser)),
         Just(Principal::Job(JobName::Init)),
         Just(Principal::Anonymous),
+        id.prop_map(|id| Principal::Backend(BackendId::from_bytes(id))),
     ]
 }
 

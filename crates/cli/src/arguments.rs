@@ -41,6 +41,10 @@ pub(crate) struct Common {
     /// The purpose for which data is used
     #[arg(long, global = true, value_name = "PURPOSE", env = "STRONGROOM_PURPOSE")]
     pub(crate) purpose: Option<String>,
+    /// For which user it is done, `usr_…` or `ext:` and your product's id for them: for a backend's
+    /// token, and for an API key that acts for users
+    #[arg(long, global = true, value_name = "USER")]
+    pub(crate) user: Option<String>,
     /// Why this is done; it is kept with the audit line
     #[arg(long, global = true, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
@@ -99,6 +103,12 @@ pub(crate) enum Command {
     /// Credentials for machines
     #[command(subcommand)]
     ApiKeys(commands::api_keys::ApiKeys),
+    /// The provider's software products, with one credential for all tenants that admit them
+    #[command(subcommand)]
+    Backends(commands::backends::Backends),
+    /// The backends that a tenant lets in, and how far
+    #[command(subcommand)]
+    Admissions(commands::admissions::Admissions),
     /// Permission classes: who sees what
     #[command(subcommand)]
     Classes(commands::classes::Classes),

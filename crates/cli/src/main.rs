@@ -102,6 +102,8 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         Command::Tenants(command) => command.run(session).await,
         Command::Users(command) => command.run(session).await,
         Command::ApiKeys(command) => command.run(session).await,
+        Command::Backends(command) => command.run(session).await,
+        Command::Admissions(command) => command.run(session).await,
         Command::Classes(command) => command.run(session).await,
         Command::Collections(command) => command.run(session).await,
         Command::Records(command) => command.run(session).await,

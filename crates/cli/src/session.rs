@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strongroom_client::{Authorities, Client, Place, Scoped, ServerAddress};
 use strongroom_crypto::SystemRng;
-use strongroom_model::Purpose;
+use strongroom_model::{NamedUser, Purpose};
 
 use crate::arguments::Common;
 use crate::exit::Failure;
@@ -18,6 +18,15 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) screen: Screen,
     tenant: Option<String>,
+}
+
+/// `usr_…`, or `ext:` and the product's own id.
+fn named_user(text: &str) -> Result<NamedUser, Failure> {
+    let named = match text.strip_prefix("ext:") {
+        Some(id) => id.parse().map(NamedUser::External),
+        None => text.parse().map(NamedUser::Id),
+    };
+    named.map_err(|error| Failure::usage(format!("`--user`: {error}")))
 }
 
 impl Session {
@@ -56,6 +65,9 @@ impl Session {
             let purpose: Purpose =
                 purpose.parse().map_err(|error| Failure::usage(format!("`--purpose`: {error}")))?;
             client = client.for_purpose(&purpose);
+        }
+        if let Some(user) = &common.user {
+            client = client.acting_for(&named_user(user)?);
         }
         if let Some(reason) = &common.reason {
             client = client.because(reason)?;

@@ -1,7 +1,7 @@
 //! API keys: credentials of a tenant for machines.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{ClassName, KeyId, KeyLabel, Timestamp};
+use strongroom_model::{ActsAs, ClassName, KeyId, KeyLabel, Timestamp};
 
 use crate::call::Call;
 use crate::{Answer, ClientError, Listed, Page, Scoped, Secret};
@@ -15,6 +15,9 @@ pub struct ApiKey {
     pub label: String,
     /// The names of its classes.
     pub classes: Vec<String>,
+    /// In whose name it acts: `itself` or `for_users`.
+    #[serde(default)]
+    pub acts: String,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When it ends, RFC 3339.
@@ -30,6 +33,8 @@ pub struct NewApiKey {
     pub label: KeyLabel,
     /// Its classes, each one that its maker has.
     pub classes: Vec<ClassName>,
+    /// In whose name it is to act.
+    pub acts: ActsAs,
     /// When it is to end.
     pub expires_at: Timestamp,
 }

@@ -20,6 +20,12 @@ pub struct AuditLine {
     /// Who.
     #[serde(default)]
     pub principal: Value,
+    /// For which user, where somebody acted for one.
+    #[serde(default)]
+    pub acting_for: Value,
+    /// Through what it came in, where that is not its own tenant.
+    #[serde(default)]
+    pub through: Value,
     /// What.
     #[serde(default)]
     pub action: Value,

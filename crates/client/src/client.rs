@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use strongroom_model::{Purpose, Rng, TenantId};
+use strongroom_model::{NamedUser, Purpose, Rng, TenantId};
 use zeroize::Zeroizing;
 
 use crate::{Authorities, ClientError, ServerAddress};
@@ -86,6 +86,21 @@ impl Client {
     pub fn for_purpose(mut self, purpose: &Purpose) -> Self {
         if let Ok(value) = HeaderValue::from_str(purpose.as_str()) {
             self.headers.insert("strongroom-purpose", value);
+        }
+        self
+    }
+
+    /// The same client, making every request for this user: for a backend, and for an API key that acts
+    /// for users.
+    pub fn acting_for(mut self, user: &NamedUser) -> Self {
+        let text = match user {
+            NamedUser::Id(id) => id.to_string(),
+            NamedUser::External(id) => format!("ext:{}", percent_encoded(id.as_str())),
+        };
+        // Both are plain ASCII, which can stand in a header.
+        if let Ok(mut value) = HeaderValue::from_str(&text) {
+            value.set_sensitive(true);
+            self.headers.insert("strongroom-user", value);
         }
         self
     }

@@ -9,9 +9,11 @@
 pub mod import;
 
 mod address;
+mod admissions;
 mod api_keys;
 mod audit;
 mod authorities;
+mod backends;
 mod call;
 mod certificate;
 mod classes;
@@ -32,9 +34,11 @@ mod tenants;
 mod users;
 
 pub use address::ServerAddress;
+pub use admissions::{Admission, AdmissionBounds};
 pub use api_keys::{ApiKey, NewApiKey, NewApiKeyAnswer};
 pub use audit::{AuditLine, Touch};
 pub use authorities::Authorities;
+pub use backends::{Backend, BackendSecret, NewBackend, NewBackendAnswer};
 pub use call::{Answer, IfMatch};
 pub use classes::{Class, ClassChange, ClassTemplate, NewClass};
 pub use client::{Client, Place, Scoped};
@@ -50,4 +54,4 @@ pub use secret::Secret;
 pub use subjects::{NewSubject, Subject, SubjectRecord};
 pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};
 pub use tenants::{NewOwner, NewTenant, NewTenantAnswer, Tenant};
-pub use users::{NewUser, NewUserAnswer, User, UserChange};
+pub use users::{NewUser, NewUserAnswer, User, UserChange, UserUpsert};

@@ -52,6 +52,9 @@ pub struct Whoami {
     /// The user, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<serde_json::Value>,
+    /// In whose name it acts: `itself` or `for_users`.
+    #[serde(default)]
+    pub acts: String,
     /// The classes held.
     #[serde(default)]
     pub classes: Vec<SeenClass>,

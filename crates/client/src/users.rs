@@ -23,6 +23,9 @@ pub struct User {
     pub classes: Vec<String>,
     /// Where they stand: `invited`, `active`, `suspended`, `removed`.
     pub state: String,
+    /// By whom they are looked after instead of signing in: `backend`.
+    #[serde(default)]
+    pub managed_by: Option<String>,
     /// When they were invited, RFC 3339.
     pub created_at: String,
 }
@@ -48,8 +51,23 @@ pub struct NewUserAnswer {
     /// The user.
     #[serde(flatten)]
     pub user: User,
-    /// The invitation; shown this once.
-    pub invitation: Invitation,
+    /// The invitation; shown this once. None for a user who is looked after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
+}
+
+/// A user as the product knows them.
+#[derive(Debug, Clone, Serialize)]
+pub struct UserUpsert {
+    /// The id that the SaaS product has for them.
+    pub external_id: ExternalId,
+    /// Their name.
+    pub name: Label,
+    /// Their e-mail address, where they are created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// Their classes.
+    pub classes: Vec<ClassName>,
 }
 
 /// What is to change about a user; what is absent stays.
@@ -73,6 +91,15 @@ impl Scoped<'_> {
     /// [`ClientError`].
     pub async fn invite_user(&self, user: &NewUser) -> Result<Answer<NewUserAnswer>, ClientError> {
         Call::post(self.client, self.path("users"))?.json(user)?.read().await
+    }
+
+    /// Creates the user of an external id, looked after by a backend, or gives the one who has it this
+    /// name and these classes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn upsert_user(&self, user: &UserUpsert) -> Result<Answer<User>, ClientError> {
+        Call::put(self.client, self.path("users:upsert")).json(user)?.read().await
     }
 
     /// The users.

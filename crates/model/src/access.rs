@@ -100,6 +100,8 @@ actions! {
     ManageTenants = 64, "manage_tenants";
     /// Run the server: lock it, start batches, see how it is: the provider's operators.
     Operate = 65, "operate";
+    /// Make, rotate, revoke backends: the provider's operators.
+    ManageBackends = 66, "manage_backends";
 }
 
 impl Action {

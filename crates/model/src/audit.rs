@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Action, CollectionNumber, FieldNumber, KeyId, RecordId, SubjectId, TenantId, UserId};
+use crate::{
+    Action, BackendId, CollectionNumber, FieldNumber, KeyId, RecordId, SubjectId, TenantId, UserId,
+};
 
 /// Who acts: one of the principals of the access model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, minicbor::Encode, minicbor::Decode)]
@@ -13,7 +15,8 @@ pub enum Principal {
     /// An API key of the tenant.
     #[n(1)]
     ApiKey(#[n(0)] KeyId),
-    /// A person of the provider who runs the server.
+    /// A person of the provider: an operator, a support agent or its privacy officer, as the classes
+    /// say.
     #[n(2)]
     Operator(#[n(0)] UserId),
     /// A piece of the server's own work.
@@ -22,6 +25,9 @@ pub enum Principal {
     /// Somebody without a credential, on a route that needs none.
     #[n(4)]
     Anonymous,
+    /// A software product of the provider, in a tenant that admits it.
+    #[n(5)]
+    Backend(#[n(0)] BackendId),
 }
 
 impl fmt::Display for Principal {
@@ -32,6 +38,7 @@ impl fmt::Display for Principal {
             Self::Operator(id) => write!(f, "operator:{id}"),
             Self::Job(name) => write!(f, "job:{name}"),
             Self::Anonymous => f.write_str("anonymous"),
+            Self::Backend(id) => write!(f, "backend:{id}"),
         }
     }
 }

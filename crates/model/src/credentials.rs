@@ -1,6 +1,6 @@
 //! Credentials: API keys and sessions.
 
-use crate::{ClassId, KeyId, KeyLabel, Principal, SessionId, Timestamp, UserId};
+use crate::{ActsAs, ClassId, KeyId, KeyLabel, Principal, SessionId, Timestamp, UserId};
 
 /// A credential of a tenant for a machine.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -30,9 +30,17 @@ pub struct ApiKey {
     #[n(7)]
     #[cbor(with = "minicbor::bytes")]
     pub secret_hash: [u8; 32],
+    /// In whose name it acts; absent: in its own.
+    #[n(8)]
+    pub acts: Option<ActsAs>,
 }
 
 impl ApiKey {
+    /// In whose name it acts.
+    pub fn acts(&self) -> ActsAs {
+        self.acts.unwrap_or(ActsAs::Itself)
+    }
+
     /// Whether it can be used at this moment.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         !self.revoked && now < self.expires_at

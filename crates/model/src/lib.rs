@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod backend;
 pub mod clear_value;
 pub mod collection;
 pub mod credentials;
@@ -23,6 +24,7 @@ pub mod wipe;
 
 pub use access::*;
 pub use audit::*;
+pub use backend::*;
 pub use clear_value::{ClearValue, Plaintext};
 pub use collection::*;
 pub use credentials::*;

@@ -26,6 +26,30 @@ pub struct User {
     /// When they came to be.
     #[n(6)]
     pub created_at: Timestamp,
+    /// By whom they are looked after instead of signing in themselves; absent: by nobody.
+    #[n(7)]
+    pub managed_by: Option<ManagedBy>,
+}
+
+/// By whom a user is looked after who does not sign in themselves.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    minicbor::Encode,
+    minicbor::Decode,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum ManagedBy {
+    /// The provider's product signs them in and acts for them; they are known by its id for them.
+    #[n(0)]
+    Backend,
 }
 
 /// Where a user stands.

@@ -5,8 +5,8 @@
 //! same table.
 
 use strongroom_model::{
-    ClassId, CollectionNumber, ErasureId, InvitationId, KeyId, ReceiptId, RecordId, SessionId,
-    SubjectId, TenantId, UserId,
+    BackendId, ClassId, CollectionNumber, ErasureId, InvitationId, KeyId, ReceiptId, RecordId,
+    SessionId, SubjectId, TenantId, UserId,
 };
 
 use crate::RowKey;
@@ -99,6 +99,10 @@ row_kinds! {
     Class = 0x25, TenantAccount;
     /// `-`. Names and ids of the tenant's classes.
     ClassList = 0x26, TenantAccount;
+    /// `backend 16`, provider only. A backend and its secrets.
+    Backend = 0x27, TenantAccount;
+    /// `backend 16`. That the tenant admits a backend, and how far.
+    Admission = 0x28, TenantAccount;
 
     /// `-`. Names, numbers and ids of the tenant's collections.
     CollectionList = 0x30, TenantData;
@@ -254,6 +258,16 @@ pub fn class_list(tenant: TenantId) -> RowKey {
     key(tenant, RowKind::ClassList, &[])
 }
 
+/// `tenant | 0x27 | backend 16`, provider only.
+pub fn backend(backend: BackendId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Backend, &[backend.as_bytes()])
+}
+
+/// `tenant | 0x28 | backend 16`.
+pub fn admission(tenant: TenantId, backend: BackendId) -> RowKey {
+    key(tenant, RowKind::Admission, &[backend.as_bytes()])
+}
+
 /// `tenant | 0x30`.
 pub fn collection_list(tenant: TenantId) -> RowKey {
     key(tenant, RowKind::CollectionList, &[])
@@ -391,8 +405,8 @@ pub fn parse_punctured_seed(key: &RowKey) -> Option<u64> {
     Some(u64::from_be_bytes(*slot))
 }
 
-/// The id of a key whose only part is one: users, sessions, API keys, invitations, classes,
-/// erasures, receipts, subjects.
+/// The id of a key whose only part is one: users, sessions, API keys, invitations, classes, backends,
+/// admissions, receipts, subjects.
 pub fn parse_id(key: &RowKey) -> Option<(TenantId, RowKind, [u8; 16])> {
     let (tenant, kind, parts) = parse(key)?;
     Some((tenant, kind, parts.try_into().ok()?))
@@ -475,6 +489,8 @@ mod tests {
             (tenant(TENANT), "20"),
             (user(TENANT, UserId::from_bytes(id)), &format!("21{}", "09".repeat(16))),
             (class_list(TENANT), "26"),
+            (backend(BackendId::from_bytes(id)), &format!("27{}", "09".repeat(16))),
+            (admission(TENANT, BackendId::from_bytes(id)), &format!("28{}", "09".repeat(16))),
             (collection_list(TENANT), "30"),
             (collection(TENANT, CollectionNumber(4)), "3100000004"),
             (index_page(TENANT, 1, 2, 3), "33000000010200000003"),

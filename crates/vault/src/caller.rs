@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use strongroom_access_policy::{Actor, HeldClass};
 use strongroom_keyring::{Half, KeyError, Service};
 use strongroom_model::{
-    ApiKey, ClassId, KeyId, PermissionClass, Plaintext, Principal, Purpose, RequestId, Session,
-    SessionId, Tenant, TenantId, Timestamp, User, UserId, UserState,
+    ActsAs, Admission, ApiKey, BackendId, ClassId, KeyId, PermissionClass, Plaintext, Principal,
+    Purpose, RequestId, Session, SessionId, Tenant, TenantId, Timestamp, User, UserId, UserState,
 };
 
+use crate::acting::{Acting, ActingFor};
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::{Token, TokenKind, Vault, VaultError, keyspace};
 
@@ -39,6 +39,8 @@ pub enum Credential {
     Session(SessionId),
     /// An API key.
     ApiKey(KeyId),
+    /// A backend of the provider.
+    Backend(BackendId),
 }
 
 /// A caller whose credential has been checked, confined to one tenant. Whatever touches rows of a
@@ -47,11 +49,18 @@ pub enum Credential {
 pub struct TenantCtx {
     tenant: TenantId,
     credential: Credential,
+    /// The number of the backend's secret that was shown; 0 for other credentials.
+    secret: u32,
+    /// In whose name the credential acts.
+    acts: ActsAs,
+    /// The user for whom this request is made.
+    acting: Acting,
     about: About,
 }
 
 impl TenantCtx {
-    /// The tenant to which the caller is confined; the provider for operators.
+    /// The tenant to which the caller is confined; the provider for operators, and for a backend that
+    /// has not been let in anywhere.
     pub const fn tenant(&self) -> TenantId {
         self.tenant
     }
@@ -66,9 +75,37 @@ impl TenantCtx {
         &self.about
     }
 
-    /// Whether the caller is of the provider.
+    /// The number of the backend's secret that was shown.
+    pub(crate) const fn secret(&self) -> u32 {
+        self.secret
+    }
+
+    /// In whose name the credential acts.
+    pub(crate) const fn acts(&self) -> ActsAs {
+        self.acts
+    }
+
+    /// The user for whom the request is made.
+    pub(crate) const fn acting(&self) -> Acting {
+        self.acting
+    }
+
+    /// A backend in a tenant that admits it.
+    pub(crate) fn let_in(self, tenant: TenantId, admission: &Admission) -> Self {
+        Self { tenant, acts: admission.acts, ..self }
+    }
+
+    /// The same caller, acting for somebody.
+    pub(crate) fn acting_as(self, acting: Acting) -> Self {
+        Self { acting, ..self }
+    }
+
+    /// Whether the caller is a person of the provider, or a key that one of them made.
     pub fn is_provider(&self) -> bool {
-        self.tenant == TenantId::PROVIDER
+        match self.credential {
+            Credential::Session(_) | Credential::ApiKey(_) => self.tenant == TenantId::PROVIDER,
+            Credential::Backend(_) => false,
+        }
     }
 }
 
@@ -91,6 +128,7 @@ impl Vault {
             };
         let mut snapshot = Snapshot::new(self);
         let now = self.now();
+        let mut acts = ActsAs::Itself;
         let (credential, stored, in_force) = match token.kind {
             TokenKind::Session => {
                 let id = SessionId::from_bytes(token.id);
@@ -103,8 +141,10 @@ impl Vault {
                 let id = KeyId::from_bytes(token.id);
                 let api_key = snapshot.load::<ApiKey>(&keyspace::api_key(token.tenant, id)).await?;
                 let in_force = api_key.as_ref().is_some_and(|key| key.is_in_force(now));
+                acts = api_key.as_ref().map_or(ActsAs::Itself, |key| key.acts());
                 (Credential::ApiKey(id), api_key.map(|api_key| api_key.secret_hash), in_force)
             }
+            TokenKind::Backend => return self.sign_in_backend(&token, &key, about).await,
             TokenKind::Invitation => return Err(VaultError::Unauthenticated),
         };
         // Absent and wrong take the same comparison.
@@ -113,7 +153,45 @@ impl Vault {
         }
         // Whether the user may still sign in, and what they hold, every use case reads for itself, as
         // facts that its line or its commit rests on.
-        Ok(TenantCtx { tenant: token.tenant, credential, about })
+        Ok(TenantCtx {
+            tenant: token.tenant,
+            credential,
+            secret: 0,
+            acts,
+            acting: Acting::Nobody,
+            about,
+        })
+    }
+
+    async fn sign_in_backend(
+        &self,
+        token: &Token,
+        key: &strongroom_crypto::Key,
+        about: About,
+    ) -> Result<TenantCtx, VaultError> {
+        let id = BackendId::from_bytes(token.id);
+        let found = Snapshot::new(self).load(&keyspace::backend(id)).await?;
+        let found: Option<Loaded<strongroom_model::Backend>> = found;
+        let now = self.now();
+        // Every secret is compared, and absent and wrong take the same comparison.
+        let mut secret = None;
+        for known in found.iter().flat_map(|found| found.in_force(now)) {
+            if token.matches(key, &known.secret_hash) {
+                secret = Some(known.number);
+            }
+        }
+        if found.is_none() {
+            let _ = token.matches(key, &[0; 32]);
+        }
+        let secret = secret.filter(|_| token.tenant == TenantId::PROVIDER);
+        Ok(TenantCtx {
+            tenant: TenantId::PROVIDER,
+            credential: Credential::Backend(id),
+            secret: secret.ok_or(VaultError::Unauthenticated)?,
+            acts: ActsAs::Itself,
+            acting: Acting::Nobody,
+            about,
+        })
     }
 
     /// Who the caller is.
@@ -122,11 +200,12 @@ impl Vault {
     /// As for [`Vault::sign_in`].
     pub async fn whoami(&self, ctx: &TenantCtx) -> Result<Whoami, VaultError> {
         attempt(|| async {
-            let who = Snapshot::new(self).who(ctx).await?;
+            let who = Snapshot::new(self).known(ctx).await?;
             Ok(Whoami {
                 tenant: ctx.tenant,
                 principal: who.principal,
                 user: who.user,
+                acts: who.acts,
                 classes: who.classes.iter().map(|class| (class.id, class.name.clone())).collect(),
                 expires_at: who.expires_at,
             })
@@ -142,51 +221,41 @@ pub struct Whoami {
     pub tenant: TenantId,
     /// What it acts as.
     pub principal: Principal,
-    /// The user, if it is one.
+    /// The user, if it is one or acts for one.
     pub user: Option<UserId>,
+    /// In whose name it acts.
+    pub acts: ActsAs,
     /// Its permission classes.
     pub classes: Vec<(ClassId, strongroom_model::ClassName)>,
-    /// When its credential ends.
-    pub expires_at: Timestamp,
+    /// When its credential ends, if it does by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What is known of the caller in one attempt of a use case.
 pub(crate) struct Who {
     pub(crate) principal: Principal,
+    /// The user whom it is, or for whom it acts.
     pub(crate) user: Option<UserId>,
+    /// Its own classes; for a backend those of its admission.
     pub(crate) classes: Vec<Loaded<PermissionClass>>,
     pub(crate) tenant: Loaded<Tenant>,
-    pub(crate) expires_at: Timestamp,
-}
-
-impl Who {
-    /// Its classes as the policy takes them.
-    pub(crate) fn held(&self) -> Vec<HeldClass<'_>> {
-        self.classes
-            .iter()
-            .map(|class| HeldClass { class: &class.value, version: class.version })
-            .collect()
-    }
-
-    /// The caller as the policy takes it.
-    pub(crate) fn actor<'a>(&self, held: &'a [HeldClass<'a>]) -> Actor<'a> {
-        Actor { principal: self.principal, user: self.user, linked_subject: None, classes: held }
-    }
-
-    /// Whether one of its classes is the owner class.
-    pub(crate) fn is_owner(&self) -> bool {
-        self.classes.iter().any(|class| class.terms.owner)
-    }
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) acts: ActsAs,
+    /// The user for whom it acts, with their classes.
+    pub(crate) acting_for: Option<ActingFor>,
+    /// For a backend: how far the tenant admits it.
+    pub(crate) admission: Option<Loaded<Admission>>,
 }
 
 impl Snapshot<'_> {
     /// Reads who the caller is, whether the credential is still in force, and what it holds.
-    pub(crate) async fn who(&mut self, ctx: &TenantCtx) -> Result<Who, VaultError> {
+    pub(crate) async fn known(&mut self, ctx: &TenantCtx) -> Result<Who, VaultError> {
         let now = self.vault.now();
         let tenant = self
             .load::<Tenant>(&keyspace::tenant(ctx.tenant))
             .await?
             .ok_or(VaultError::Unauthenticated)?;
+        let (mut acts, mut admission) = (ActsAs::Itself, None);
         let (principal, user, class_ids, expires_at) = match ctx.credential {
             Credential::Session(id) => {
                 let session = self.load::<Session>(&keyspace::session(ctx.tenant, id)).await?;
@@ -201,7 +270,7 @@ impl Snapshot<'_> {
                 } else {
                     Principal::User(user.id)
                 };
-                (principal, Some(user.id), user.classes.clone(), session.expires_at)
+                (principal, Some(user.id), user.classes.clone(), Some(session.expires_at))
             }
             Credential::ApiKey(id) => {
                 let key = self.load::<ApiKey>(&keyspace::api_key(ctx.tenant, id)).await?;
@@ -213,14 +282,24 @@ impl Snapshot<'_> {
                 // operators alone.
                 let principal =
                     if ctx.is_provider() { key.created_by } else { Principal::ApiKey(key.id) };
-                (principal, None, key.classes.clone(), key.expires_at)
+                acts = key.acts();
+                (principal, None, key.classes.clone(), Some(key.expires_at))
+            }
+            Credential::Backend(id) => {
+                admission = self.admitted(ctx, id, &tenant).await?;
+                acts = admission.as_ref().map_or(ActsAs::Itself, |admission| admission.acts);
+                let classes = admission.iter().flat_map(|admission| admission.classes.clone());
+                let until = admission.as_ref().and_then(|admission| admission.until);
+                (Principal::Backend(id), None, classes.collect(), until)
             }
         };
         let keys: Vec<_> =
             class_ids.iter().map(|class| keyspace::class(ctx.tenant, *class)).collect();
         let classes =
             self.load_many::<PermissionClass>(&keys).await?.into_iter().flatten().collect();
-        Ok(Who { principal, user, classes, tenant, expires_at })
+        let acting_for = self.acting_for(ctx, principal).await?;
+        let user = acting_for.as_ref().map_or(user, |acting| Some(acting.user));
+        Ok(Who { principal, user, classes, tenant, expires_at, acts, acting_for, admission })
     }
 
     /// A tenant that the path names: the caller's own, or any for an operator.

@@ -1,6 +1,6 @@
 //! Between the rows of the vault and the facts of the policy.
 
-use strongroom_access_policy::{AccessRequest, Facts, Granted, decide};
+use strongroom_access_policy::{AccessRequest, Granted, decide};
 use strongroom_model::{Action, AuditEvent, AuditObject};
 
 use crate::caller::Who;
@@ -28,7 +28,7 @@ impl Vault {
         let who = snapshot.who(ctx).await?;
         let decision = {
             let held = who.held();
-            let facts = Facts { tenant: who.tenant.state, ..Facts::of(who.actor(&held)) };
+            let facts = held.facts();
             let request = AccessRequest {
                 purpose: None,
                 address: ctx.about().address,

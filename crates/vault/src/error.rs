@@ -14,6 +14,18 @@ pub enum VaultError {
     /// The policy refused; the refusal says what is missing and whom to ask.
     #[error("the request was refused: {}", .0.answer_code())]
     Refused(Refusal),
+    /// The credential acts for no users, and the request names one.
+    #[error("the credential does not act for users")]
+    UserRefused,
+    /// The user for whom the request is to be made is not one of the tenant who may sign in.
+    #[error("the user named is not one to act for")]
+    UserNotAllowed,
+    /// More persons than the tenant lets the backend read about in an hour.
+    #[error("more persons than may be read about in an hour")]
+    TooManySubjects {
+        /// After how many seconds the next hour begins.
+        seconds: u32,
+    },
     /// What the caller may not know about, or what is not there.
     #[error("not found")]
     NotFound,
@@ -90,9 +102,11 @@ impl VaultError {
         Self::WrongState { code, detail: detail.into() }
     }
 
-    /// Whether the policy refused, and that is on record.
+    /// Whether the caller may not see what it asked for, and that is on record.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::OnRecord { error, .. } if matches!(**error, Self::Refused(_)))
+        let unseen =
+            |error: &Self| matches!(error, Self::Refused(_) | Self::TooManySubjects { .. });
+        matches!(self, Self::OnRecord { error, .. } if unseen(error))
     }
 
     /// The stable word by which callers tell errors apart.
@@ -100,6 +114,9 @@ impl VaultError {
         match self {
             Self::Unauthenticated => "unauthenticated",
             Self::Refused(refusal) => refusal.answer_code(),
+            Self::UserRefused => "invalid_header",
+            Self::UserNotAllowed => "user_not_allowed",
+            Self::TooManySubjects { .. } => "too_many_subjects",
             Self::NotFound => "not_found",
             Self::Erased(_) => "erased",
             Self::OnRecord { error, .. } => error.code(),

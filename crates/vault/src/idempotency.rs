@@ -5,6 +5,7 @@ use strongroom_crypto::{Key, hash, mac};
 use strongroom_model::{TenantId, Timestamp};
 use strongroom_storage::{Batch, RowKey};
 
+use crate::acting::Acting;
 use crate::rows::OwnerLeaf;
 use crate::snapshot::Snapshot;
 use crate::{TenantCtx, VaultError, keyspace};
@@ -40,8 +41,15 @@ impl Idempotency {
         let credential = match ctx.credential() {
             crate::Credential::Session(id) => *id.as_bytes(),
             crate::Credential::ApiKey(id) => *id.as_bytes(),
+            crate::Credential::Backend(id) => *id.as_bytes(),
         };
-        let digest = hash::sha256(&[&credential, &self.key_hash]);
+        // What was done for one user is not done for another.
+        let user = match ctx.acting() {
+            Acting::User(user) => Some(user),
+            Acting::Nobody | Acting::Unknown => None,
+        };
+        let user = user.as_ref().map_or(&[][..], |user| user.as_bytes());
+        let digest = hash::sha256(&[&credential, user, &self.key_hash]);
         let mut short = [0; 16];
         short.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
         keyspace::idempotency(ctx.tenant(), &short)

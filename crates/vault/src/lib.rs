@@ -4,8 +4,10 @@
 //! to bottom: what is wanted, what is known, the decision, the record, the effect. It does *not*
 //! know HTTP, JSON on the wire, configuration, or which engine keeps its rows.
 
+pub mod admissions;
 pub mod api_keys;
 pub mod audit;
+pub mod backends;
 pub mod classes;
 pub mod collections;
 pub mod erasures;
@@ -17,12 +19,14 @@ pub mod system;
 pub mod tenants;
 pub mod users;
 
+mod acting;
 mod admission;
 mod caller;
 mod decision;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod held;
 mod idempotency;
 mod index;
 mod jobs;
@@ -73,6 +77,7 @@ pub struct Vault {
     rng: Arc<dyn Rng>,
     time: machine::HighWaterMark,
     admission: admission::Admission,
+    subject_counts: admissions::SubjectCounts,
     decoded: rows::Decoded,
     creations: records::Creations,
     erasing: tokio::sync::Mutex<()>,
@@ -90,6 +95,7 @@ impl Vault {
         Self {
             time: machine::HighWaterMark::new(&*clock),
             admission: admission::Admission::new(clock.clone()),
+            subject_counts: admissions::SubjectCounts::default(),
             decoded: rows::Decoded::default(),
             creations: records::Creations::default(),
             erasing: tokio::sync::Mutex::new(()),

@@ -139,6 +139,11 @@ impl<'v> Snapshot<'v> {
         self.gone
     }
 
+    /// The same reads once more, for a line that is written before the use case ends.
+    pub(crate) fn same(&self) -> Self {
+        Self { vault: self.vault, facts: self.facts.clone(), person: self.person, gone: self.gone }
+    }
+
     /// The facts, for an audit line of a read.
     pub(crate) fn into_facts(self) -> Vec<Expect> {
         self.facts

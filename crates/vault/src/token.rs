@@ -17,6 +17,8 @@ pub enum TokenKind {
     ApiKey,
     /// A one-time invitation.
     Invitation,
+    /// A backend of the provider.
+    Backend,
 }
 
 impl TokenKind {
@@ -26,6 +28,7 @@ impl TokenKind {
             Self::Session => "srs_",
             Self::ApiKey => "srk_",
             Self::Invitation => "sri_",
+            Self::Backend => "srb_",
         }
     }
 }
@@ -53,7 +56,7 @@ pub struct Token {
     pub kind: TokenKind,
     /// The tenant it belongs to.
     pub tenant: TenantId,
-    /// The id of the session, key or invitation.
+    /// The id of the session, key, invitation or backend.
     pub id: [u8; 16],
     secret: Zeroizing<[u8; SECRET_BYTES]>,
 }
@@ -79,7 +82,8 @@ impl Token {
 
     /// Reads a token. `None` for whatever is not one, without saying why.
     pub fn parse(text: &str) -> Option<Self> {
-        let kinds = [TokenKind::Session, TokenKind::ApiKey, TokenKind::Invitation];
+        let kinds =
+            [TokenKind::Session, TokenKind::ApiKey, TokenKind::Invitation, TokenKind::Backend];
         let (kind, body) =
             kinds.into_iter().find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))?;
         let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(body.as_bytes()).ok()?);

@@ -102,6 +102,9 @@ impl Vault {
         mut event: AuditEvent,
     ) -> Result<Box<dyn Line>, VaultError> {
         let (tenant, audit_key) = self.log_of(tenant).await?;
+        if let Some(ctx) = ctx {
+            ctx.complete(&mut event);
+        }
         if let Some(address) = ctx.and_then(|ctx| ctx.about().address) {
             let key = self.keyring.service(tenant, Half::Data, Service::Addresses).await?;
             let commitment = mac::hmac_sha256(

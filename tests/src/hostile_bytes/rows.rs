@@ -6,11 +6,12 @@ use std::fmt::Debug;
 use strongroom_crypto::seal_key::SealParameters;
 use strongroom_keyring::fuzzing::{ROWS, reread_holder_header, reread_holder_slot, reread_row};
 use strongroom_model::{
-    ApiKey, ChoiceOption, ClassTerms, ClearValue, Collection, CollectionNumber, Consent,
-    ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget, Field, FieldNumber,
-    FieldType, Invitation, Mask, PermissionClass, Principal, RecordHead, RecordId, RecordPlace,
-    Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState,
-    Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
+    ActsAs, Admission, ApiKey, Backend, BackendSecret, ChoiceOption, ClassTerms, ClearValue,
+    Collection, CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState,
+    ErasureTarget, Field, FieldNumber, FieldType, Invitation, ManagedBy, Mask, PermissionClass,
+    Principal, RecordHead, RecordId, RecordPlace, Rule, ScopeAttribute, Session, SubjectHead,
+    SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState, Timestamp,
+    User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -37,6 +38,8 @@ pub fn stored_rows(bytes: &[u8]) -> Verdict {
         8 => reread::<RecordPlace>(cbor),
         9 => reread::<Erasure>(cbor),
         10 => reread_value(cbor),
+        11 => reread::<Backend>(cbor),
+        12 => reread::<Admission>(cbor),
         _ => Verdict::Refused,
     }
 }
@@ -176,6 +179,7 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         classes: vec![strongroom_model::ClassId::from_bytes([6; 16])],
         state: UserState::Invited,
         created_at: moment(),
+        managed_by: Some(ManagedBy::Backend),
     };
     let invitation = Invitation {
         id: strongroom_model::InvitationId::from_bytes([7; 16]),
@@ -192,6 +196,34 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         expires_at: moment(),
         revoked: true,
         secret_hash: [8; 32],
+        acts: Some(ActsAs::ForUsers),
+    };
+    let backend = Backend {
+        id: strongroom_model::BackendId::from_bytes([4; 16]),
+        name: named("Shop software"),
+        secrets: vec![BackendSecret {
+            number: 7,
+            created_at: moment(),
+            ends_at: Some(moment()),
+            secret_hash: [3; 32],
+        }],
+        next_secret: 8,
+        created_by: Principal::Operator(user.id),
+        created_at: moment(),
+        revoked: false,
+    };
+    let admission = Admission {
+        backend: backend.id,
+        classes: user.classes.clone(),
+        purposes: vec![named("care")],
+        acts: ActsAs::ForUsers,
+        subjects_per_hour: 1_000,
+        until: None,
+        revoked: false,
+        admitted_by: Principal::Backend(backend.id),
+        admitted_at: moment(),
+        changed_at: moment(),
+        limited_at: Some(moment()),
     };
     let session = Session {
         id: strongroom_model::SessionId::from_bytes([1; 16]),
@@ -254,6 +286,9 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         ("read-subject", row(7, minicbor::to_vec(&subject).unwrap())),
         ("read-place", row(8, minicbor::to_vec(place).unwrap())),
         ("read-erasure", row(9, minicbor::to_vec(&erasure).unwrap())),
+        ("read-backend", row(11, minicbor::to_vec(&backend).unwrap())),
+        ("read-admission", row(12, minicbor::to_vec(&admission).unwrap())),
+        ("refused-admission-cut", row(12, minicbor::to_vec(&admission).unwrap()[..30].to_vec())),
         ("read-value", row(10, minicbor::to_vec(&value).unwrap())),
         ("read-value-nested-63-deep", row(10, nested(63))),
         ("refused-value-nested-64-deep", row(10, nested(64))),

@@ -190,6 +190,7 @@ fn the_last_owner_who_can_sign_in_stays() {
         external_id: None,
         classes: classes.to_vec(),
         state,
+        managed_by: None,
         created_at: Timestamp::default(),
     };
     let check = |users: &[User]| keeps_an_owner(users, &[owners]);

@@ -6,9 +6,9 @@ use strongroom_access_policy::{
     SubjectFacts, absent, decide, decide_list, erased,
 };
 use strongroom_model::{
-    Action, ClassId, ClassTerms, Collection, Conditions, Consent, ConsentState, FieldNumber,
-    FieldRule, KeyId, Mask, PermissionClass, Principal, Purpose, RecordHead, RecordId, RowScope,
-    Rule, SubjectState, TenantState, TimeWindow, Timestamp, View,
+    Action, BackendId, ClassId, ClassTerms, Collection, Conditions, Consent, ConsentState,
+    FieldNumber, FieldRule, KeyId, Mask, PermissionClass, Principal, Purpose, RecordHead, RecordId,
+    RowScope, Rule, SubjectState, TenantState, TimeWindow, Timestamp, View,
 };
 
 use crate::worlds::{collection, foreign_purpose, subject, user};
@@ -433,7 +433,7 @@ fn the_tenants_state_stops_what_its_table_says() {
         "terminate",
     ];
     for action in Action::ALL.iter().copied() {
-        let provider = matches!(action, Action::ManageTenants | Action::Operate);
+        let provider = is_of_provider(action);
         for (state, goes_on) in [
             (TenantState::Invited, action != Action::ApproveSupport),
             (TenantState::Active, true),
@@ -463,13 +463,27 @@ fn an_owner_may_everything_but_run_the_server() {
     for action in Action::ALL.iter().copied() {
         let request =
             AccessRequest { purpose: Some(&billing), written: &[NAME, EMAIL], ..asks(action) };
-        let expected = if matches!(action, Action::ManageTenants | Action::Operate) {
-            ("ceiling_principal", "not_found")
-        } else {
-            OK
-        };
+        let expected = if is_of_provider(action) { ("ceiling_principal", "not_found") } else { OK };
         // Administrative actions write no fields.
         let request = if action.is_data() { request } else { asks(action) };
+        assert_eq!(case.check(&request), expected, "{action}");
+    }
+}
+
+fn is_of_provider(action: Action) -> bool {
+    matches!(action, Action::ManageTenants | Action::Operate | Action::ManageBackends)
+}
+
+#[test]
+fn a_backend_makes_no_credentials_whatever_bounds_it() {
+    let mut case = Case::new(vec![ClassTerms { owner: true, ..ClassTerms::default() }]);
+    case.principal = Principal::Backend(BackendId::from_bytes([1; 16]));
+    let billing = "billing".parse().unwrap();
+    for action in Action::ALL.iter().copied() {
+        let request = AccessRequest { purpose: Some(&billing), ..asks(action) };
+        let makes = matches!(action, Action::ManageKeys | Action::ManageConnections);
+        let stopped = is_of_provider(action) || makes;
+        let expected = if stopped { ("ceiling_principal", "not_found") } else { OK };
         assert_eq!(case.check(&request), expected, "{action}");
     }
 }

@@ -7,7 +7,7 @@ use strongroom_access_policy::{
     PurposeFacts, RecordFacts, SubjectFacts,
 };
 use strongroom_model::{
-    Action, ClassId, ClassTerms, Collection, CollectionId, CollectionNumber, Comparison,
+    Action, BackendId, ClassId, ClassTerms, Collection, CollectionId, CollectionNumber, Comparison,
     Conditions, Consent, ConsentState, Field, FieldNumber, FieldRule, FieldType, KeyId, Mask,
     Network, PermissionClass, Principal, Purpose, RecordHead, RecordId, RowScope, Rule,
     ScopeAttribute, SubjectId, SubjectState, TenantState, TimeWindow, Timestamp, UserId, View,
@@ -96,7 +96,9 @@ impl World {
         let key = Principal::ApiKey(KeyId::from_bytes([1; 16]));
         let acting = dice.chance(40);
         let caller = if acting {
-            let mut caller = caller(dice, key);
+            let backend = Principal::Backend(BackendId::from_bytes([1; 16]));
+            let principal = if dice.chance(50) { key } else { backend };
+            let mut caller = caller(dice, principal);
             caller.user = Some(user(1));
             caller
         } else if dice.chance(3) {

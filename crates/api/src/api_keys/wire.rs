@@ -1,7 +1,7 @@
 //! API keys as JSON.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{ClassName, KeyId, KeyLabel, Timestamp};
+use strongroom_model::{ActsAs, ClassName, KeyId, KeyLabel, Timestamp};
 use strongroom_vault::{Versioned, api_keys};
 use utoipa::ToSchema;
 
@@ -18,16 +18,24 @@ pub(crate) struct NewApiKey {
     /// The permission classes it is to have, by name; none wider than the caller's.
     #[schema(example = json!(["clerk"]))]
     classes: Vec<ClassName>,
+    /// In whose name it is to act: `itself`, or `for_users`, which each request then names.
+    #[serde(default = "itself")]
+    #[schema(required = false)]
+    acts: ActsAs,
     /// When it ends: at most a year from now.
     expires_at: Timestamp,
+}
+
+const fn itself() -> ActsAs {
+    ActsAs::Itself
 }
 
 impl FromBody for NewApiKey {}
 
 impl From<Sent<NewApiKey>> for api_keys::CreateApiKey {
     fn from(sent: Sent<NewApiKey>) -> Self {
-        let NewApiKey { label, classes, expires_at } = sent.value;
-        Self { label, classes, expires_at, idempotency: sent.repeat }
+        let NewApiKey { label, classes, acts, expires_at } = sent.value;
+        Self { label, classes, acts, expires_at, idempotency: sent.repeat }
     }
 }
 
@@ -40,6 +48,8 @@ pub(crate) struct ApiKey {
     label: KeyLabel,
     /// Its permission classes, by name.
     classes: Vec<ClassName>,
+    /// In whose name it acts.
+    acts: ActsAs,
     /// When it was made.
     created_at: Timestamp,
     /// When it ends.
@@ -53,6 +63,7 @@ impl From<&Versioned<api_keys::ApiKeyView>> for ApiKey {
         let api_keys::ApiKeyView { key, classes } = found.value.clone();
         Self {
             id: key.id,
+            acts: key.acts(),
             label: key.label,
             classes,
             created_at: key.created_at,

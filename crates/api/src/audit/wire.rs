@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    Action, ClassId, FieldNumber, Outcome, RecordId, RuleRef, SubjectId, Timestamp, Touch, UserId,
+    Action, BackendId, ClassId, ConnectionId, FieldNumber, GrantId, Outcome, RecordId, RuleRef,
+    SubjectId, Through, Timestamp, Touch, UserId,
 };
 use strongroom_vault::audit::Entry;
 use strongroom_vault::log::line::DecodedObject;
@@ -29,6 +30,10 @@ pub(crate) struct AuditEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     acting_for: Option<UserId>,
+    /// Through what it came in, where that is not its own tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    through: Option<CameThrough>,
     /// What was asked.
     action: Action,
     /// `allowed` or `refused`.
@@ -47,6 +52,16 @@ pub(crate) struct AuditEntry<'a> {
     /// been erased.
     #[schema(value_type = Option<String>)]
     reason: Option<Shown<'a>>,
+}
+
+/// Through what somebody came in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditThrough)]
+pub(crate) struct CameThrough {
+    /// `backend`, `connection` or `grant`.
+    kind: &'static str,
+    /// Its id.
+    id: String,
 }
 
 /// A rule of a version of a class.
@@ -99,6 +114,7 @@ impl<'a> From<&'a Entry> for AuditEntry<'a> {
             tag: hexadecimal(&entry.place.tag),
             principal: event.principal.into(),
             acting_for: event.acting_for,
+            through: event.through.map(CameThrough::from),
             action: event.action,
             outcome: match event.outcome {
                 Outcome::Allowed => "allowed",
@@ -111,6 +127,17 @@ impl<'a> From<&'a Entry> for AuditEntry<'a> {
             touches: event.touches.iter().map(Touched::from).collect(),
             reason: entry.reason.as_ref().map(Shown),
         }
+    }
+}
+
+impl From<(Through, [u8; 16])> for CameThrough {
+    fn from((kind, id): (Through, [u8; 16])) -> Self {
+        let (kind, id) = match kind {
+            Through::Backend => ("backend", BackendId::from_bytes(id).to_string()),
+            Through::Connection => ("connection", ConnectionId::from_bytes(id).to_string()),
+            Through::Grant => ("grant", GrantId::from_bytes(id).to_string()),
+        };
+        Self { kind, id }
     }
 }
 

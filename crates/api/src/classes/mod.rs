@@ -90,10 +90,12 @@ async fn remove(
 
 /// List the templates of permission classes
 ///
-/// They are part of the server and the same for everybody.
+/// They are part of the server: one set for tenants, one for the provider.
 #[utoipa::path(get, path = "/class-templates", operation_id = "list_class_templates",
     tag = "classes",
     responses((status = 200, description = "All of them.", body = ListOf<ClassTemplate>)))]
-async fn templates(_: TenantCaller) -> impl IntoResponse {
-    Reply::json(&ListOf::whole(classes::TEMPLATES.iter().map(ClassTemplate::from)))
+async fn templates(TenantCaller(caller): TenantCaller) -> impl IntoResponse {
+    let templates =
+        if caller.ctx.is_provider() { classes::PROVIDER_TEMPLATES } else { classes::TEMPLATES };
+    Reply::json(&ListOf::whole(templates.iter().map(ClassTemplate::from)))
 }

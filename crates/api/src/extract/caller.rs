@@ -10,7 +10,7 @@ use strongroom_vault::records::RecordView;
 use strongroom_vault::{About, Credential, TenantCtx, Vault};
 
 use super::headers;
-use super::path::parameter;
+use super::path::{in_path, parameter};
 use crate::door::Notes;
 use crate::problem::Problem;
 use crate::rates::RateLimits;
@@ -39,7 +39,7 @@ impl Caller {
     ///
     /// # Errors
     /// 401 for whatever is no credential in force; 429 for whoever asks too often; 400 for a purpose
-    /// or reason that cannot be read, and for acting for a user.
+    /// or reason that cannot be read.
     pub(crate) async fn sign_in(
         api: &Api,
         headers: &HeaderMap,
@@ -73,8 +73,29 @@ impl Caller {
         }
         purpose?;
         reason_flaw?;
-        headers::no_user(headers)?;
         Ok(Self { vault: vault.clone(), ctx, rates: rates.clone() })
+    }
+
+    /// Goes to where the request leads: a backend into the tenant that the path names, and whoever
+    /// acts for a user to that user.
+    ///
+    /// # Errors
+    /// 404 for a backend at a tenant that does not admit it; 429 where that tenant's credentials ask
+    /// too often; 400 for a user who cannot be read, or a credential that acts for nobody.
+    pub(crate) async fn proceed(self, request: &Parts, notes: &Notes) -> Result<Self, Problem> {
+        let Self { vault, mut ctx, rates } = self;
+        if ctx.is_backend()
+            && let Some(tenant) = in_path(notes, request.uri.path(), "tenant")?
+        {
+            ctx = vault.enter(ctx, tenant).await?;
+            if let Some(rates) = &rates {
+                rates.entered(&ctx)?;
+            }
+        }
+        if let Some(user) = headers::user(&request.headers)? {
+            ctx = vault.act_for(ctx, &user).await?;
+        }
+        Ok(Self { vault, ctx, rates })
     }
 
     /// Counts the items of a batch.
@@ -143,5 +164,6 @@ fn kind(ctx: &TenantCtx) -> &'static str {
         (Credential::Session(_), false) => "user",
         (Credential::Session(_), true) => "operator",
         (Credential::ApiKey(_), _) => "api-key",
+        (Credential::Backend(_), _) => "backend",
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use strongroom_model::{Plaintext, Purpose};
+use strongroom_model::{NamedUser, Plaintext, Purpose};
 use strongroom_vault::Expected;
 
 use crate::limits::{IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MIN, REASON_BYTES_MAX};
@@ -20,18 +20,21 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 pub(crate) const IF_MATCH: &str = "If-Match";
 
 /// Names the user for whom somebody acts.
-const USER: &str = "Strongroom-User";
+pub(crate) const USER: &str = "Strongroom-User";
 
-/// Refuses a request that is to be made for a user: ignored, it would be made with more rights than
-/// its caller meant.
-pub(crate) fn no_user(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key(USER) {
-        return Err(Problem::invalid_header(
-            USER,
-            "this server does not let credentials act for users",
-        ));
-    }
-    Ok(())
+/// The user for whom a request is to be made: `usr_…`, or `ext:` and the product's own id for them,
+/// percent-encoded.
+pub(crate) fn user(headers: &HeaderMap) -> Result<Option<NamedUser>, Problem> {
+    let Some(text) = once(headers, USER)? else { return Ok(None) };
+    let named = match text.strip_prefix("ext:") {
+        Some(id) => {
+            percent_decoded(id).and_then(|id| id.expose().parse().ok()).map(NamedUser::External)
+        }
+        None => text.parse().ok().map(NamedUser::Id),
+    };
+    named.map(Some).ok_or_else(|| {
+        Problem::invalid_header(USER, "it is `usr_…`, or `ext:` and a percent-encoded external id")
+    })
 }
 
 /// The text of a header that may stand once.
@@ -198,6 +201,22 @@ mod tests {
         for wrong in ["", "%", "%4", "%zz", "%ff", "%0a", "é", &"a".repeat(513)] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_user_is_named_by_one_id_of_theirs_or_not_at_all() {
+        let read = |values: &[&str]| user(&headers("strongroom-user", values));
+        let id = "usr_01h455vb4pex5vsknk084sn02q";
+        assert!(read(&[]).unwrap().is_none());
+        assert!(read(&[id]).unwrap() == Some(NamedUser::Id(id.parse().unwrap())));
+        let external = NamedUser::External("né 47:11".parse().unwrap());
+        assert!(read(&["ext:n%C3%A9%2047:11"]).unwrap() == Some(external));
+        let long = format!("ext:{}", "a".repeat(257));
+        for wrong in ["", "ext:", "ext:%", "ext:%ff", "ext:%0a", "EXT:1", "4711", &long, " ext:1"] {
+            assert!(read(&[wrong]).is_err(), "{wrong}");
+        }
+        assert!(read(&[id, id]).is_err());
+        assert!(read(&[&format!("{id}, {id}")]).is_err());
     }
 
     #[test]

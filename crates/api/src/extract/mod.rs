@@ -9,10 +9,10 @@ mod query;
 pub(crate) use body::{Body, FromBody, Sent};
 pub(crate) use caller::{Caller, TenantCaller};
 pub(crate) use headers::{
-    IF_MATCH, IfMatch, IfMatchHeader, MustRepeatHeader, PURPOSE, REASON, RepeatHeader, etag,
+    IF_MATCH, IfMatch, IfMatchHeader, MustRepeatHeader, PURPOSE, REASON, RepeatHeader, USER, etag,
 };
 pub(crate) use path::{
-    ApiKeyPath, ClassPath, CollectionPath, ErasurePath, ReceiptPath, RecordPath, SubjectPath,
-    TenantPath, UserPath,
+    ApiKeyPath, BackendPath, ClassPath, CollectionPath, ErasurePath, ReceiptPath, RecordPath,
+    SubjectPath, TenantPath, UserPath,
 };
 pub(crate) use query::{Page, PageQuery, Projection, ProjectionQuery};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use strongroom_model::{
-    ClassName, CollectionName, ErasureId, KeyId, ReceiptId, RecordId, SubjectId, TenantId, UserId,
+    BackendId, ClassName, CollectionName, ErasureId, KeyId, ReceiptId, RecordId, SubjectId,
+    TenantId, UserId,
 };
 
 use super::headers::percent_decoded;
@@ -31,6 +32,7 @@ macro_rules! path {
 path!(/** The tenant in the path. */ TenantPath, "tenant", TenantId);
 path!(/** The user in the path. */ UserPath, "user", UserId);
 path!(/** The API key in the path. */ ApiKeyPath, "key", KeyId);
+path!(/** The backend in the path. */ BackendPath, "backend", BackendId);
 path!(/** The permission class in the path, by its name. */ ClassPath, "class", ClassName);
 path!(/** The collection in the path, by its name. */ CollectionPath, "collection", CollectionName);
 path!(/** The record in the path. */ RecordPath, "record", RecordId);
@@ -43,10 +45,22 @@ path!(/** The receipt in the path. */ ReceiptPath, "receipt", ReceiptId);
 /// # Errors
 /// 404 if it is not what it should be.
 pub(crate) fn parameter<T: FromStr>(parts: &Parts, name: &str) -> Result<Option<T>, Problem> {
-    let route = parts.extensions.get::<Arc<Notes>>().and_then(|notes| notes.route.get());
-    let Some(template) = route else { return Ok(None) };
+    let Some(notes) = parts.extensions.get::<Arc<Notes>>() else { return Ok(None) };
+    in_path(notes, parts.uri.path(), name)
+}
+
+/// The same, where the notes are not yet with the request.
+///
+/// # Errors
+/// As for [`parameter`].
+pub(crate) fn in_path<T: FromStr>(
+    notes: &Notes,
+    path: &str,
+    name: &str,
+) -> Result<Option<T>, Problem> {
+    let Some(template) = notes.route.get() else { return Ok(None) };
     // The path has matched the template, so they have the same number of segments.
-    let segments = template.split('/').zip(parts.uri.path().split('/'));
+    let segments = template.split('/').zip(path.split('/'));
     let is_named = |place: &str| {
         place.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|n| n == name)
     };

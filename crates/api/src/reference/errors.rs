@@ -60,7 +60,7 @@ const CODES: &[Code] = &[
         "user_required",
         400,
         "The credential acts only for users, and none is named.",
-        "Nothing yet: acting for users is not there.",
+        "Send `Strongroom-User`.",
     ),
     (
         "body_incomplete",
@@ -187,6 +187,12 @@ const CODES: &[Code] = &[
     ),
     // What is not there.
     (
+        "user_not_allowed",
+        403,
+        "The user named in `Strongroom-User` is not one of the tenant for whom somebody can act: unknown, invited and not yet come, suspended or removed.",
+        "Name a user who is active, or ask a holder of `manage_users`.",
+    ),
+    (
         "not_found",
         404,
         "There is nothing here, or nothing that the caller may know of; the bytes are the same.",
@@ -230,6 +236,19 @@ const CODES: &[Code] = &[
         409,
         "The collection has no purpose, so it takes no records.",
         "Give the collection a purpose.",
+    ),
+    (
+        "managed_by_backend",
+        409,
+        "The user is looked after by a backend and does not sign in.",
+        "Nothing; a backend can act for them.",
+    ),
+    ("revoked", 409, "The provider has revoked the backend.", "Use another backend."),
+    (
+        "too_many_backends",
+        409,
+        "The provider has as many backends as it can, the revoked ones among them.",
+        "Give a present one a new secret.",
     ),
     (
         "last_owner",
@@ -329,6 +348,12 @@ const CODES: &[Code] = &[
         "Use one of its names, or add it with `--host`.",
     ),
     (
+        "too_many_subjects",
+        429,
+        "The backend has read about as many persons in this hour as the tenant lets it.",
+        "Wait as long as `Retry-After` says, or ask a holder of `manage_connections` for more.",
+    ),
+    (
         "too_many_requests",
         429,
         "A credential, a tenant or an address asks more often than it may. Nothing was carried out.",
@@ -416,6 +441,8 @@ fn problems() -> Vec<Problem> {
         UnlockError::WrongKey.into(),
     ];
     let errors = [
+        VaultError::UserNotAllowed,
+        VaultError::TooManySubjects { seconds: 1 },
         VaultError::Erased(None),
         VaultError::VersionRequired,
         VaultError::VersionStale { current: 1 },

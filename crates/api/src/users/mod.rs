@@ -11,7 +11,7 @@ use crate::extract::{
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply, SecretShown};
 use crate::routes::{Routes, routes};
-use wire::{InvitedUser, NewUser, User, UserPatch};
+use wire::{InvitedUser, NewUser, User, UserPatch, UserUpsert};
 
 /// Under a tenant.
 pub(crate) fn routes() -> Routes {
@@ -21,9 +21,38 @@ pub(crate) fn routes() -> Routes {
         .routes(routes!(invite_again))
 }
 
+/// Under a tenant alone: people of the provider are not looked after by its products.
+pub(crate) fn routes_of_tenants() -> Routes {
+    Routes::default().routes(routes!(upsert))
+}
+
+/// Create the user of an external id, or give the one who has it a name and classes
+///
+/// One who is created is active at once and looked after by a backend. Where a user stands stays: nobody
+/// who is suspended comes back by it.
+#[utoipa::path(put, path = "/users:upsert", operation_id = "upsert_user", tag = "users",
+    request_body = UserUpsert,
+    responses(
+        (status = 200, description = "They were there and have been changed.", body = User),
+        (status = 201, description = "They were created.", body = User)))]
+async fn upsert(
+    TenantCaller(caller): TenantCaller,
+    Body(sent): Body<UserUpsert>,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = users::upsert(&caller.vault, &caller.ctx, sent.into()).await?;
+    Ok(match &answer.value {
+        users::UpsertedUser::Created(user) => {
+            Reply::json(&User::from(user)).created().version(user.version).lines_of(&answer)
+        }
+        users::UpsertedUser::Changed(user) => {
+            Reply::json(&User::from(user)).version(user.version).lines_of(&answer)
+        }
+    })
+}
+
 /// Invite a user
 ///
-/// The answer has a one-time invitation for the user.
+/// The answer has a one-time invitation for the user, unless a backend looks after them.
 #[utoipa::path(post, path = "/users", operation_id = "create_user", tag = "users",
     params(RepeatHeader), request_body = NewUser,
     responses((status = 201, description = "They were invited.", body = InvitedUser<'_>)))]

@@ -1,7 +1,9 @@
 //! Users as JSON.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{ClassName, Email, ExternalId, Label, Timestamp, UserId, UserState};
+use strongroom_model::{
+    ClassName, Email, ExternalId, Label, ManagedBy, Timestamp, UserId, UserState,
+};
 use strongroom_vault::{Expected, Versioned, users};
 use utoipa::ToSchema;
 
@@ -24,14 +26,44 @@ pub(crate) struct NewUser {
     /// The permission classes they are to have, by name.
     #[schema(example = json!(["clerk"]))]
     classes: Vec<ClassName>,
+    /// `backend`: they do not sign in, a backend acts for them. Then they need an external id and get
+    /// no invitation.
+    #[serde(default)]
+    managed_by: Option<ManagedBy>,
 }
 
 impl FromBody for NewUser {}
 
 impl From<Sent<NewUser>> for users::InviteUser {
     fn from(sent: Sent<NewUser>) -> Self {
-        let NewUser { name, email, external_id, classes } = sent.value;
-        Self { name, email, external_id, classes, idempotency: sent.repeat }
+        let NewUser { name, email, external_id, classes, managed_by } = sent.value;
+        Self { name, email, external_id, classes, managed_by, idempotency: sent.repeat }
+    }
+}
+
+/// A user as the product knows them.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserUpsert {
+    /// The id that the SaaS product has for them.
+    external_id: ExternalId,
+    /// Their name.
+    #[schema(example = "Carl Clerk")]
+    name: Label,
+    /// Their e-mail address, where they are created.
+    #[serde(default)]
+    email: Option<Email>,
+    /// The permission classes they are to have, by name.
+    #[schema(example = json!(["clerk"]))]
+    classes: Vec<ClassName>,
+}
+
+impl FromBody for UserUpsert {}
+
+impl From<UserUpsert> for users::UpsertUser {
+    fn from(sent: UserUpsert) -> Self {
+        let UserUpsert { external_id, name, email, classes } = sent;
+        Self { external_id, name, email, classes }
     }
 }
 
@@ -78,6 +110,8 @@ pub(crate) struct User {
     classes: Vec<ClassName>,
     /// Where they stand.
     state: UserState,
+    /// By whom they are looked after; null for those who sign in themselves.
+    managed_by: Option<ManagedBy>,
     /// When they were invited.
     created_at: Timestamp,
 }
@@ -92,6 +126,7 @@ impl From<&Versioned<users::UserView>> for User {
             external_id: user.external_id,
             classes,
             state: user.state,
+            managed_by: user.managed_by,
             created_at: user.created_at,
         }
     }
@@ -102,12 +137,17 @@ impl From<&Versioned<users::UserView>> for User {
 pub(crate) struct InvitedUser<'a> {
     #[serde(flatten)]
     user: User,
-    /// Their invitation.
-    invitation: SecretShown<'a>,
+    /// Their invitation; none for those who are looked after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    invitation: Option<SecretShown<'a>>,
 }
 
 impl<'a> From<&'a users::InvitedUser> for InvitedUser<'a> {
     fn from(invited: &'a users::InvitedUser) -> Self {
-        Self { user: User::from(&invited.user), invitation: (&invited.invitation).into() }
+        Self {
+            user: User::from(&invited.user),
+            invitation: invited.invitation.as_ref().map(Into::into),
+        }
     }
 }

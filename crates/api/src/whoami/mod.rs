@@ -2,7 +2,7 @@
 
 use axum::response::IntoResponse;
 use serde::Serialize;
-use strongroom_model::{ClassId, ClassName, Principal, TenantId, Timestamp, UserId};
+use strongroom_model::{ActsAs, ClassId, ClassName, Principal, TenantId, Timestamp, UserId};
 use strongroom_vault::Whoami;
 use utoipa::ToSchema;
 
@@ -28,19 +28,21 @@ async fn whoami(caller: Caller) -> Result<impl IntoResponse, Problem> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Whoami)]
 pub(crate) struct Myself {
-    /// Its tenant; the provider's id for operators.
+    /// Its tenant; the provider's id for its people and backends.
     #[schema(value_type = String)]
     tenant: TenantId,
     /// What it acts as.
     principal: PrincipalShown,
-    /// The user, if it is one.
+    /// The user, if it is one or acts for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     user: Option<UserId>,
     /// Its permission classes.
     classes: Vec<HeldClass>,
-    /// When its credential ends.
-    expires_at: Timestamp,
+    /// In whose name it acts.
+    acts: ActsAs,
+    /// When its credential ends; null for one that does not end by itself.
+    expires_at: Option<Timestamp>,
 }
 
 /// A permission class that somebody has.
@@ -56,7 +58,7 @@ pub(crate) struct HeldClass {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Principal)]
 pub(crate) struct PrincipalShown {
-    /// `user`, `api-key`, `operator`, `job` or `anonymous`.
+    /// `user`, `api-key`, `backend`, `operator` (any person of the provider), `job` or `anonymous`.
     kind: &'static str,
     /// Its id, or the name of the job; null for `anonymous`.
     id: Option<String>,
@@ -70,6 +72,7 @@ impl From<Principal> for PrincipalShown {
             Principal::Operator(id) => ("operator", Some(id.to_string())),
             Principal::Job(name) => ("job", Some(name.to_string())),
             Principal::Anonymous => ("anonymous", None),
+            Principal::Backend(id) => ("backend", Some(id.to_string())),
         };
         Self { kind, id }
     }
@@ -83,6 +86,7 @@ impl From<&Whoami> for Myself {
             principal: whoami.principal.into(),
             user: whoami.user,
             classes: classes.map(|(id, name)| HeldClass { id: *id, name: name.clone() }).collect(),
+            acts: whoami.acts,
             expires_at: whoami.expires_at,
         }
     }

@@ -8,6 +8,7 @@ use strongroom_model::{ClassName, Clock, KeyId, KeyLabel, Timestamp};
 use strongroom_vault::SystemClock;
 
 use crate::arguments::PageArguments;
+use crate::commands::admissions::Acts;
 use crate::commands::{secret_file, show_with_secret};
 use crate::exit::Failure;
 use crate::session::Session;
@@ -25,6 +26,9 @@ pub(crate) enum ApiKeys {
         /// A class of the key, one that you have; may be repeated
         #[arg(long = "class", required = true)]
         classes: Vec<ClassName>,
+        /// In whose name the key acts
+        #[arg(long, value_enum, default_value_t = Acts::Itself)]
+        acts: Acts,
         /// When the key ends, such as 2027-01-31T00:00:00Z
         #[arg(long, value_name = "TIME", conflicts_with = "days")]
         expires_at: Option<Timestamp>,
@@ -53,12 +57,13 @@ impl ApiKeys {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let scoped = session.scoped().await?;
         match self {
-            Self::Create { label, classes, expires_at, days, secret_file: path } => {
+            Self::Create { label, classes, acts, expires_at, days, secret_file: path } => {
                 let file = secret_file(path.as_deref())?;
                 let after = || SystemClock::new().now().plus_seconds(i64::from(days) * DAY);
                 let expires_at = expires_at.unwrap_or_else(after);
-                let answer =
-                    scoped.create_api_key(&NewApiKey { label, classes, expires_at }).await?;
+                let acts = acts.into();
+                let new = NewApiKey { label, classes, acts, expires_at };
+                let answer = scoped.create_api_key(&new).await?;
                 let token = answer.value.token.clone();
                 show_with_secret(session, &answer, &token, file, "/token")
             }

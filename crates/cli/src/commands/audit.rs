@@ -20,6 +20,7 @@ impl Audit {
                 &[
                     ("TIME", "/time"),
                     ("PRINCIPAL", "/principal"),
+                    ("FOR USER", "/acting_for"),
                     ("ACTION", "/action"),
                     ("OUTCOME", "/outcome"),
                     ("CODE", "/code"),

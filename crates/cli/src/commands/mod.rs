@@ -1,7 +1,9 @@
 //! Commands that ask a running server, one file for each noun.
 
+pub(crate) mod admissions;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+pub(crate) mod backends;
 pub(crate) mod classes;
 pub(crate) mod collections;
 pub(crate) mod erasures;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use strongroom_client::{IfMatch, NewUser, UserChange};
+use strongroom_client::{IfMatch, Invitation, NewUser, NewUserAnswer, UserChange, UserUpsert};
 use strongroom_model::{ClassName, Email, ExternalId, Label, UserId};
 
 use crate::arguments::{PageArguments, VersionArguments};
@@ -30,6 +30,22 @@ pub(crate) enum Users {
         /// Write the invitation's token to this new file instead of showing it
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+    },
+    /// See to it that the user of an external id is there, with this name and these classes; one who is
+    /// new is looked after by a backend and gets no invitation
+    Upsert {
+        /// The id that your product has for the user
+        #[arg(long)]
+        external_id: ExternalId,
+        /// The user's name
+        #[arg(long)]
+        name: Label,
+        /// The user's e-mail address, if they are new
+        #[arg(long)]
+        email: Option<Email>,
+        /// A class of the user; may be repeated
+        #[arg(long = "class", required = true)]
+        classes: Vec<ClassName>,
     },
     /// Make a fresh invitation for a user
     Reinvite {
@@ -74,6 +90,11 @@ pub(crate) enum Users {
     },
 }
 
+fn invited(answer: &NewUserAnswer) -> Result<&Invitation, Failure> {
+    let invitation = answer.invitation.as_ref();
+    invitation.ok_or_else(|| Failure::local("the answer has no invitation"))
+}
+
 impl Users {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let scoped = session.scoped().await?;
@@ -82,8 +103,12 @@ impl Users {
                 let file = secret_file(path.as_deref())?;
                 let user = NewUser { name, email, external_id, classes };
                 let answer = scoped.invite_user(&user).await?;
-                let token = answer.value.invitation.token.clone();
+                let token = invited(&answer.value)?.token.clone();
                 show_with_secret(session, &answer, &token, file, "/invitation/token")
+            }
+            Self::Upsert { external_id, name, email, classes } => {
+                let user = UserUpsert { external_id, name, email, classes };
+                session.screen.one(&scoped.upsert_user(&user).await?)
             }
             Self::Reinvite { user, secret_file: path } => {
                 let file = secret_file(path.as_deref())?;

@@ -1,8 +1,9 @@
 //! Somebody who may manage keys makes one, with classes that allow no more than their own.
 
-use strongroom_access_policy::{HeldClass, within_creator};
 use strongroom_keyring::{Half, Service};
-use strongroom_model::{Action, ApiKey, AuditObject, ClassName, KeyId, KeyLabel, Timestamp};
+use strongroom_model::{
+    Action, ActsAs, ApiKey, AuditObject, ClassName, KeyId, KeyLabel, Timestamp,
+};
 
 use crate::api_keys::ApiKeyView;
 use crate::idempotency::Before;
@@ -22,6 +23,8 @@ pub struct CreateApiKey {
     pub label: KeyLabel,
     /// The classes it is to have.
     pub classes: Vec<ClassName>,
+    /// In whose name it is to act.
+    pub acts: ActsAs,
     /// When it ends: within a year.
     pub expires_at: Timestamp,
     /// So that a repeated request makes one key.
@@ -73,11 +76,13 @@ async fn once(
             "a key ends in the future and within 366 days",
         ));
     }
+    if wanted.acts == ActsAs::ForUsers && ctx.is_provider() {
+        return Err(VaultError::invalid("/acts", "a key of the provider acts for no users"));
+    }
     let classes = snapshot.classes_named(tenant, &wanted.classes).await?;
     let held = allowed.who.held();
     for (place, class) in classes.iter().enumerate() {
-        let asked = [HeldClass { class, version: 0 }];
-        if let Err(wider) = within_creator(&asked, &held) {
+        if let Err(wider) = held.covers(class) {
             return Err(VaultError::invalid(
                 format!("/classes/{place}"),
                 format!("wider than your own: {wider}"),
@@ -96,6 +101,7 @@ async fn once(
         expires_at: wanted.expires_at,
         revoked: false,
         secret_hash: token.hash(&credentials),
+        acts: (wanted.acts == ActsAs::ForUsers).then_some(wanted.acts),
     };
     let mut batch = snapshot.into_batch();
     let key = keyspace::api_key(tenant, id);

@@ -1,12 +1,13 @@
 //! Somebody who may manage classes changes or removes one.
 
-use strongroom_access_policy::{may_administer, not_wider};
 use strongroom_model::{
-    Action, ApiKey, AuditObject, ClassId, ClassName, ClassTerms, Label, PermissionClass, User,
+    Action, Admission, ApiKey, AuditObject, ClassId, ClassName, ClassTerms, Label, PermissionClass,
+    User,
 };
 use strongroom_storage::KeyRange;
 use strongroom_storage::keyspace::RowKind;
 
+use crate::caller::Who;
 use crate::classes::ClassList;
 use crate::classes::create::check_terms;
 use crate::rows::OwnerLeaf;
@@ -38,11 +39,10 @@ pub async fn replace(
     wanted: ReplaceClass,
 ) -> Result<Answer<Versioned<PermissionClass>>, VaultError> {
     let answer = attempt(|| async {
-        let (snapshot, event, found, own) =
+        let (snapshot, event, found, who) =
             editable(vault, ctx, &wanted.name, wanted.expected, "class.change").await?;
         check_terms(&wanted.terms)?;
-        let own: Vec<&ClassTerms> = own.iter().collect();
-        not_wider(&wanted.terms, &own).map_err(|wider| {
+        who.held().not_wider(&wanted.terms).map_err(|wider| {
             VaultError::invalid("/terms", format!("wider than your own classes: {wider}"))
         })?;
         let class = PermissionClass {
@@ -80,7 +80,7 @@ pub async fn remove(
         if snapshot.is_held(ctx, found.id).await? {
             return Err(VaultError::wrong_state(
                 "class_in_use",
-                "a user or an API key has this class",
+                "a user, an API key or an admitted backend has this class",
             ));
         }
         let list_key = keyspace::class_list(ctx.tenant());
@@ -99,8 +99,7 @@ pub async fn remove(
     .await
 }
 
-type Editable<'v> =
-    (Snapshot<'v>, strongroom_model::AuditEvent, Loaded<PermissionClass>, Vec<ClassTerms>);
+type Editable<'v> = (Snapshot<'v>, strongroom_model::AuditEvent, Loaded<PermissionClass>, Who);
 
 async fn editable<'v>(
     vault: &'v Vault,
@@ -117,18 +116,17 @@ async fn editable<'v>(
     if found.terms.owner || (ctx.is_provider() && found.name.as_str() == "operator") {
         return Err(VaultError::wrong_state("owner_class", "the owner class stays as it is"));
     }
-    if !may_administer(&allowed.who.held(), &found.name, &found.terms) {
+    if !allowed.who.held().may_administer(&found.name, &found.terms) {
         return Err(VaultError::wrong_state(
             "not_yours_to_change",
             "a class that you may not edit",
         ));
     }
     allowed.event.object = AuditObject::Other(ClassId::PREFIX, *found.id.as_bytes());
-    let own = allowed.who.classes.iter().map(|class| class.terms.clone()).collect();
-    Ok((snapshot, allowed.event, found, own))
+    Ok((snapshot, allowed.event, found, allowed.who))
 }
 
-/// Holders of a class are looked for among so many users and keys.
+/// Holders of a class are looked for among so many users, keys and admissions.
 const HOLDERS_MAX: usize = strongroom_storage::PAGE_MAX;
 
 impl Snapshot<'_> {
@@ -155,6 +153,13 @@ impl Snapshot<'_> {
             .await?;
         let keys: Vec<_> = keys.into_iter().map(|(key, _)| key).collect();
         let found = self.load_many::<ApiKey>(&keys).await?;
-        Ok(found.iter().flatten().any(|key| !key.revoked && key.classes.contains(&class)))
+        if found.iter().flatten().any(|key| !key.revoked && key.classes.contains(&class)) {
+            return Ok(true);
+        }
+        let range = KeyRange::prefix_of(ctx.tenant(), RowKind::Admission);
+        let rows = self.vault.store.scan(&range, HOLDERS_MAX).await?;
+        let keys: Vec<_> = rows.into_iter().map(|(key, _)| key).collect();
+        let found = self.load_many::<Admission>(&keys).await?;
+        Ok(found.iter().flatten().any(|found| !found.revoked && found.classes.contains(&class)))
     }
 }

@@ -1,6 +1,5 @@
 //! Somebody who may manage classes makes one.
 
-use strongroom_access_policy::not_wider;
 use strongroom_model::{
     Action, AuditObject, ClassId, ClassName, ClassTerms, Label, PermissionClass,
 };
@@ -63,8 +62,7 @@ async fn once(
         }
     };
     check_terms(&wanted.terms)?;
-    let own: Vec<&ClassTerms> = allowed.who.classes.iter().map(|class| &class.terms).collect();
-    not_wider(&wanted.terms, &own).map_err(|wider| {
+    allowed.who.held().not_wider(&wanted.terms).map_err(|wider| {
         VaultError::invalid("/terms", format!("wider than your own classes: {wider}"))
     })?;
     let list_key = keyspace::class_list(tenant);
@@ -128,11 +126,9 @@ pub(crate) fn check_terms(terms: &ClassTerms) -> Result<(), VaultError> {
     if terms.administrative.iter().any(|action| action.is_data()) {
         return Err(VaultError::invalid("/terms/administrative", "data actions stand in rules"));
     }
-    if terms
-        .administrative
-        .iter()
-        .any(|action| matches!(action, Action::ManageTenants | Action::Operate))
-    {
+    if terms.administrative.iter().any(|action| {
+        matches!(action, Action::ManageTenants | Action::Operate | Action::ManageBackends)
+    }) {
         return Err(VaultError::invalid(
             "/terms/administrative",
             "an action of the provider's operators",

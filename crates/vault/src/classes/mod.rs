@@ -8,8 +8,8 @@ mod templates;
 pub use change::{ReplaceClass, remove, replace};
 pub use create::{CreateClass, create};
 pub use list::{list, show};
-pub use templates::{TEMPLATES, Template};
-pub(crate) use templates::{plant, plant_operator};
+pub use templates::{PROVIDER_TEMPLATES, TEMPLATES, Template};
+pub(crate) use templates::{plant, plant_provider};
 
 use strongroom_model::{ClassId, ClassName, PermissionClass, TenantId};
 

@@ -56,6 +56,28 @@ pub const TEMPLATES: &[Template] = &[
     },
 ];
 
+/// The classes that the provider is born with, for its own people.
+pub const PROVIDER_TEMPLATES: &[Template] = &[
+    Template {
+        name: "operator",
+        label: "Operator",
+        about: "Runs the server: makes tenants and backends, manages the provider's people.",
+        terms: operator,
+    },
+    Template {
+        name: "support_agent",
+        label: "Support agent",
+        about: "Will ask tenants for support grants; may nothing else.",
+        terms: support_agent,
+    },
+    Template {
+        name: "privacy_officer",
+        label: "Privacy officer",
+        about: "Reads the provider's audit log.",
+        terms: auditor,
+    },
+];
+
 impl Template {
     /// The template of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -154,32 +176,50 @@ pub(crate) async fn plant(
     owner.ok_or_else(|| VaultError::Internal("no owner class among the templates".into()))
 }
 
-/// Writes the provider's one class: those who run the server.
-pub(crate) async fn plant_operator(
+/// Writes the provider's classes, one of each of its templates, and gives that of the operators. None
+/// of them has client data: the policy keeps it from people of the provider whatever a class says.
+pub(crate) async fn plant_provider(
     vault: &Vault,
     batch: &mut Batch,
 ) -> Result<ClassId, VaultError> {
-    let id = ClassId::new(vault.now(), &*vault.rng)?;
-    let name: ClassName = "operator".parse()?;
-    let class = PermissionClass {
-        id,
-        name: name.clone(),
-        label: "Operator".parse()?,
-        terms: ClassTerms {
-            administrative: vec![
-                Action::ManageTenants,
-                Action::Operate,
-                Action::ManageUsers,
-                Action::ManageKeys,
-                Action::ReadAudit,
-            ],
-            administers: names(&["operator"]),
-            ..ClassTerms::default()
-        },
-    };
-    put(vault, batch, TenantId::PROVIDER, &class).await?;
-    put_list(vault, batch, TenantId::PROVIDER, &ClassList { classes: vec![(name, id)] }).await?;
-    Ok(id)
+    let mut operators = None;
+    let mut list = ClassList::default();
+    for template in PROVIDER_TEMPLATES {
+        let id = ClassId::new(vault.now(), &*vault.rng)?;
+        let name: ClassName = template.name.parse()?;
+        let class = PermissionClass {
+            id,
+            name: name.clone(),
+            label: template.label.parse::<Label>()?,
+            terms: (template.terms)(),
+        };
+        put(vault, batch, TenantId::PROVIDER, &class).await?;
+        list.classes.push((name, id));
+        if class.terms.administrative.contains(&Action::Operate) {
+            operators = Some(id);
+        }
+    }
+    put_list(vault, batch, TenantId::PROVIDER, &list).await?;
+    operators.ok_or_else(|| VaultError::Internal("no operator class among the templates".into()))
+}
+
+fn operator() -> ClassTerms {
+    ClassTerms {
+        administrative: vec![
+            Action::ManageTenants,
+            Action::Operate,
+            Action::ManageBackends,
+            Action::ManageUsers,
+            Action::ManageKeys,
+            Action::ReadAudit,
+        ],
+        administers: names(&["operator", "support_agent", "privacy_officer"]),
+        ..ClassTerms::default()
+    }
+}
+
+fn support_agent() -> ClassTerms {
+    ClassTerms::default()
 }
 
 async fn put(

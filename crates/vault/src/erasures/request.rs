@@ -169,7 +169,7 @@ async fn fence(
             if *named != tenant || ctx.is_provider() {
                 return Err(VaultError::NotFound);
             }
-            if !allowed.who.is_owner() {
+            if !allowed.who.held().is_owner() {
                 return Err(VaultError::wrong_state(
                     "owner_required",
                     "only an owner may erase the tenant's data",

@@ -132,9 +132,7 @@ async fn may_know<'v>(
 ) -> Result<(Snapshot<'v>, AuditEvent), VaultError> {
     let mut snapshot = Snapshot::new(vault);
     let who = snapshot.who(ctx).await?;
-    let reads_audit = who.is_owner()
-        || who.classes.iter().any(|class| class.terms.administrative.contains(&Action::ReadAudit));
-    let action = if reads_audit { Action::ReadAudit } else { Action::Erase };
+    let action = if who.held().has(Action::ReadAudit) { Action::ReadAudit } else { Action::Erase };
     let (snapshot, allowed) = vault.administer(ctx, snapshot, action, code, object).await?;
     Ok((snapshot, allowed.event))
 }

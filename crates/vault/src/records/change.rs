@@ -106,6 +106,7 @@ async fn once(
     }
     // What the caller sees of it is decided on the same facts, and goes on record in the same commit.
     let seen = decide_as(&head, Action::Read, Asked::default()).ok();
+    let seen = seen.filter(|_| vault.may_show(ctx, &who, person(&subject).as_slice()));
     let version = sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
         fields.iter().map(|(number, value)| (number.0, value.expose().as_slice())).collect();

@@ -81,11 +81,7 @@ async fn once(
     // Whoever may create nothing here does not learn which external ids there are.
     let decision = {
         let held = who.held();
-        let facts = Facts {
-            tenant: who.tenant.state,
-            collection: Some(&collection.value),
-            ..Facts::of(who.actor(&held))
-        };
+        let facts = Facts { collection: Some(&collection.value), ..held.facts() };
         let request = AccessRequest {
             purpose: ctx.about().purpose.as_ref(),
             address: ctx.about().address,

@@ -73,12 +73,7 @@ impl Vault {
         asked: Asked<'_>,
     ) -> Result<Permit, Refusal> {
         let held = who.held();
-        let facts = Facts {
-            tenant: who.tenant.state,
-            collection: Some(collection),
-            record: Some(record),
-            ..Facts::of(who.actor(&held))
-        };
+        let facts = Facts { collection: Some(collection), record: Some(record), ..held.facts() };
         let request = AccessRequest {
             requested: asked.requested,
             reveal: asked.reveal,

@@ -5,8 +5,8 @@ use strongroom_access_policy::{
 };
 use strongroom_crypto::{Key, scrub_once};
 use strongroom_model::{
-    Action, AuditObject, Collection, CollectionName, RecordId, SubjectHead, SubjectState,
-    TOUCHES_MAX, TenantId,
+    Action, AuditObject, Collection, CollectionName, RecordId, SubjectHead, SubjectId,
+    SubjectState, TOUCHES_MAX, TenantId,
 };
 use strongroom_storage::{KeyRange, RowKey};
 
@@ -91,11 +91,7 @@ async fn once(
 
     // The decision: once for the list, then for each record from its head.
     let held = who.held();
-    let facts = Facts {
-        tenant: who.tenant.state,
-        collection: Some(&collection.value),
-        ..Facts::of(who.actor(&held))
-    };
+    let facts = Facts { collection: Some(&collection.value), ..held.facts() };
     let request = AccessRequest {
         requested: columns.requested.as_deref(),
         reveal: &columns.reveal,
@@ -159,6 +155,10 @@ async fn once(
     }
 
     // The record of it.
+    let persons: Vec<SubjectId> =
+        entries.iter().filter_map(|entry| person(&entry.subject)).collect();
+    let (snapshot, attempted) =
+        vault.count_subjects(ctx, snapshot, &who, attempted, &persons).await?;
     let touches = entries.iter().filter_map(|entry| entry.permit.touch()).collect();
     let event = strongroom_model::AuditEvent {
         rule: Some(permit.rule()),

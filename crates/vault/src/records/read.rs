@@ -1,6 +1,6 @@
 //! Somebody reads a record.
 
-use strongroom_access_policy::{AccessRequest, Facts, absent, erased};
+use strongroom_access_policy::{AccessRequest, absent, erased};
 use strongroom_model::{Action, CollectionName, RecordId, SubjectHead, SubjectId, SubjectKind};
 
 use crate::caller::Who;
@@ -62,6 +62,9 @@ async fn once(
         Ok(permit) => permit,
         Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
     };
+    let about = person(&subject);
+    let (snapshot, attempted) =
+        vault.count_subjects(ctx, snapshot, &who, attempted, about.as_slice()).await?;
     let touches = permit.touch().into_iter().collect();
     let event = attempted.allowed(permit.granted(), touches);
     let committed = vault.put_on_record(ctx, snapshot, event).await?;
@@ -98,7 +101,7 @@ impl Vault {
     ) -> Result<T, VaultError> {
         let refusal = {
             let held = who.held();
-            let facts = Facts { tenant: who.tenant.state, ..Facts::of(who.actor(&held)) };
+            let facts = held.facts();
             let request = AccessRequest {
                 purpose: ctx.about().purpose.as_ref(),
                 address: ctx.about().address,

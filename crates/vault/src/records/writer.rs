@@ -131,7 +131,7 @@ impl<'v> Writer<'v> {
             purposes,
             notice: None,
             collected_at: wanted.collected_at.unwrap_or(now),
-            created_by: who.principal,
+            created_by: who.author(),
             created_at: now,
             changed_at: now,
             assignees: wanted.assignees.clone(),
@@ -205,10 +205,9 @@ impl<'v> Writer<'v> {
         let held = who.held();
         let subject = self.subject_facts(head.subject);
         let facts = Facts {
-            tenant: who.tenant.state,
             collection: Some(&self.collection.value),
             record: Some(RecordFacts { id, head, subject }),
-            ..Facts::of(who.actor(&held))
+            ..held.facts()
         };
         let request = AccessRequest {
             written: &written,

@@ -9,13 +9,13 @@ use crate::{Answer, Credential, TenantCtx, Vault, VaultError, keyspace};
 /// Ends the session with which the caller signed in.
 ///
 /// # Errors
-/// `no_session` for a caller who came with an API key.
+/// `no_session` for a caller who came with another credential.
 pub async fn end_current(vault: &Vault, ctx: &TenantCtx) -> Result<Answer<()>, VaultError> {
     let answer = attempt(|| async {
         let Credential::Session(id) = ctx.credential() else {
             return Err(VaultError::wrong_state(
                 "no_session",
-                "the caller has no session: it came with an API key",
+                "the caller has no session: it came with another credential",
             ));
         };
         let mut snapshot = Snapshot::new(vault);

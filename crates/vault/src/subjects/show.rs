@@ -41,7 +41,7 @@ impl Vault {
         let who = snapshot.who(ctx).await?;
         let decision = {
             let held = who.held();
-            let facts = Facts { tenant: who.tenant.state, ..Facts::of(who.actor(&held)) };
+            let facts = held.facts();
             let request = AccessRequest {
                 purpose: ctx.about().purpose.as_ref(),
                 address: ctx.about().address,
@@ -83,11 +83,7 @@ impl Vault {
         snapshot.is_about((found.id, found.leaf.slot));
         let decision = {
             let held = who.held();
-            let facts = Facts {
-                tenant: who.tenant.state,
-                subject: Some(SubjectFacts::from(&*found.value)),
-                ..Facts::of(who.actor(&held))
-            };
+            let facts = Facts { subject: Some(SubjectFacts::from(&*found.value)), ..held.facts() };
             let request = AccessRequest {
                 purpose: ctx.about().purpose.as_ref(),
                 address: ctx.about().address,
@@ -97,6 +93,9 @@ impl Vault {
         };
         match decision {
             Ok(permit) => {
+                let persons = crate::records::person(&found);
+                let (snapshot, attempted) =
+                    self.count_subjects(ctx, snapshot, &who, attempted, persons.as_slice()).await?;
                 let event = attempted.allowed(&permit.spend(), Vec::new());
                 Ok((snapshot, Allowed { who, event }, found))
             }

@@ -88,6 +88,7 @@ async fn once(
         email: wanted.owner.email.clone(),
         external_id: None,
         classes: vec![owner],
+        managed_by: None,
     };
     let (_, invitation) =
         users::plant(vault, &mut batch, tenant, new, users::INVITATION_SECONDS).await?;
@@ -108,8 +109,8 @@ async fn put_tenant(vault: &Vault, batch: &mut Batch, tenant: &Tenant) -> Result
     Ok(())
 }
 
-/// Makes the provider itself, when the installation is made: a tenant without collections, with one
-/// class, and an invitation of a quarter of an hour for the first operator.
+/// Makes the provider itself, when the installation is made: a tenant without collections, with its
+/// classes, and an invitation of a quarter of an hour for the first operator.
 ///
 /// # Errors
 /// [`VaultError::Unavailable`] if the store fails.
@@ -124,12 +125,13 @@ pub(crate) async fn plant_provider(vault: &Vault, operator: Owner) -> Result<Sec
     };
     let mut batch = Batch::new();
     put_tenant(vault, &mut batch, &row).await?;
-    let class = classes::plant_operator(vault, &mut batch).await?;
+    let class = classes::plant_provider(vault, &mut batch).await?;
     let new = NewUser {
         name: operator.name,
         email: operator.email,
         external_id: None,
         classes: vec![class],
+        managed_by: None,
     };
     let (_, invitation) = users::plant(vault, &mut batch, TenantId::PROVIDER, new, SECONDS).await?;
     let event = Attempted {

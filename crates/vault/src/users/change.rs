@@ -1,6 +1,6 @@
 //! Somebody who may manage users changes one, or invites one again.
 
-use strongroom_access_policy::{keeps_an_owner, may_administer};
+use strongroom_access_policy::keeps_an_owner;
 use strongroom_model::{
     Action, AuditObject, ClassId, ClassName, Label, PermissionClass, User, UserId, UserState,
 };
@@ -61,8 +61,8 @@ async fn once(
     let held = allowed.who.held();
     let mut user = (*found.value).clone();
     let before = snapshot.classes_of(tenant, &user.classes).await?;
-    if before.iter().any(|class| !may_administer(&held, &class.name, &class.terms))
-        && wanted.user != allowed.who.user.unwrap_or(wanted.user)
+    if before.iter().any(|class| !held.may_administer(&class.name, &class.terms))
+        && allowed.who.user != Some(wanted.user)
     {
         return Err(VaultError::wrong_state(
             "not_yours_to_change",
@@ -75,7 +75,7 @@ async fn once(
     if let Some(names) = &wanted.classes {
         let classes = snapshot.classes_named(tenant, names).await?;
         for (place, class) in classes.iter().enumerate() {
-            if !may_administer(&held, &class.name, &class.terms) {
+            if !held.may_administer(&class.name, &class.terms) {
                 return Err(VaultError::invalid(
                     format!("/classes/{place}"),
                     "a class that you may not assign",
@@ -146,10 +146,16 @@ pub async fn invite_again(
         let held = allowed.who.held();
         let classes = snapshot.classes_of(tenant, &found.classes).await?;
         // Whoever can redeem the link becomes this user, so the link takes what assigning takes.
-        if classes.iter().any(|class| !may_administer(&held, &class.name, &class.terms)) {
+        if classes.iter().any(|class| !held.may_administer(&class.name, &class.terms)) {
             return Err(VaultError::wrong_state(
                 "not_yours_to_change",
                 "the user holds a class that you may not assign",
+            ));
+        }
+        if found.managed_by.is_some() {
+            return Err(VaultError::wrong_state(
+                "managed_by_backend",
+                "the user is looked after by a backend and does not sign in",
             ));
         }
         match found.state {

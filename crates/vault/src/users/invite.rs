@@ -1,10 +1,9 @@
 //! Somebody who may manage users invites one.
 
-use strongroom_access_policy::may_administer;
 use strongroom_keyring::{Half, Service};
 use strongroom_model::{
-    Action, AuditObject, ClassId, ClassName, Email, ExternalId, Invitation, InvitationId, Label,
-    RecordId, SubjectId, TenantId, User, UserId, UserState,
+    Action, AuditEvent, AuditObject, ClassId, ClassName, Email, ExternalId, Invitation,
+    InvitationId, Label, ManagedBy, RecordId, SubjectId, TenantId, User, UserId, UserState,
 };
 use strongroom_storage::Batch;
 
@@ -31,6 +30,8 @@ pub struct InviteUser {
     pub external_id: Option<ExternalId>,
     /// The classes they are to have.
     pub classes: Vec<ClassName>,
+    /// By whom they are looked after: then they need no invitation, and have an external id.
+    pub managed_by: Option<ManagedBy>,
     /// So that a repeated request makes one user.
     pub idempotency: Option<Idempotency>,
 }
@@ -40,11 +41,11 @@ pub struct InviteUser {
 pub struct InvitedUser {
     /// The user.
     pub user: Versioned<UserView>,
-    /// The invitation, shown once.
-    pub invitation: Secret,
+    /// The invitation, shown once; none for a user who is looked after.
+    pub invitation: Option<Secret>,
 }
 
-/// Invites a user.
+/// Invites a user. One who is looked after by a backend is there at once.
 ///
 /// # Errors
 /// [`VaultError::Refused`] without `manage_users` or for classes that the caller may not assign;
@@ -69,12 +70,27 @@ async fn once(
         .await?;
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
         Before::Never(slot) => slot,
+        Before::Made(id) if wanted.managed_by.is_some() => {
+            return snapshot.made_before(ctx, allowed.event, UserId::from_bytes(id)).await;
+        }
         Before::Made(_) => return Err(VaultError::SecretAlreadyShown),
     };
+    if wanted.managed_by.is_some() && ctx.is_provider() {
+        return Err(VaultError::invalid(
+            "/managed_by",
+            "people of the provider sign in themselves",
+        ));
+    }
+    if wanted.managed_by.is_some() && wanted.external_id.is_none() {
+        return Err(VaultError::invalid(
+            "/external_id",
+            "a user whom a backend looks after has an external id",
+        ));
+    }
     let classes = snapshot.classes_named(tenant, &wanted.classes).await?;
     let held = allowed.who.held();
     for (place, class) in classes.iter().enumerate() {
-        if !may_administer(&held, &class.name, &class.terms) {
+        if !held.may_administer(&class.name, &class.terms) {
             return Err(VaultError::invalid(
                 format!("/classes/{place}"),
                 "a class that you may not assign",
@@ -86,6 +102,7 @@ async fn once(
         email: wanted.email.clone(),
         external_id: wanted.external_id.clone(),
         classes: classes.iter().map(|class| class.id).collect(),
+        managed_by: wanted.managed_by,
     };
 
     let mut batch = Batch::new();
@@ -102,6 +119,23 @@ async fn once(
     let names = classes.iter().map(|class| class.name.clone()).collect();
     let user = Versioned { version: 1, value: UserView { user, classes: names } };
     Ok(Answer { value: InvitedUser { user, invitation }, lines: committed.places().to_vec() })
+}
+
+impl Snapshot<'_> {
+    /// The user whom an earlier request of the same key has made.
+    async fn made_before(
+        mut self,
+        ctx: &TenantCtx,
+        event: AuditEvent,
+        user: UserId,
+    ) -> Result<Answer<InvitedUser>, VaultError> {
+        let found = self.load::<User>(&keyspace::user(ctx.tenant(), user)).await?;
+        let found = found.ok_or(VaultError::NotFound)?;
+        let user = self.view(ctx.tenant(), &found).await?;
+        let committed = self.vault.put_on_record(ctx, self, event).await?;
+        let value = InvitedUser { user, invitation: None };
+        Ok(Answer { value, lines: committed.places().to_vec() })
+    }
 }
 
 /// Takes the e-mail address and external id of a new user, which nobody else in the tenant has.
@@ -142,6 +176,7 @@ pub(crate) struct NewUser {
     pub(crate) email: Option<Email>,
     pub(crate) external_id: Option<ExternalId>,
     pub(crate) classes: Vec<ClassId>,
+    pub(crate) managed_by: Option<ManagedBy>,
 }
 
 /// Writes a new tenant's first user and an invitation for them.
@@ -163,7 +198,10 @@ pub(crate) async fn plant(
         claimed => claimed?,
     }
     snapshot.expect_in(batch);
-    plant_as(vault, batch, tenant, id, new, seconds).await
+    let (user, invitation) = plant_as(vault, batch, tenant, id, new, seconds).await?;
+    let invitation =
+        invitation.ok_or_else(|| VaultError::Internal("a first user who is not invited".into()))?;
+    Ok((user, invitation))
 }
 
 async fn plant_as(
@@ -173,7 +211,7 @@ async fn plant_as(
     id: UserId,
     new: NewUser,
     seconds: i64,
-) -> Result<(User, Secret), VaultError> {
+) -> Result<(User, Option<Secret>), VaultError> {
     let slots = vault.keyring.take_slots(tenant, Half::Account, 1).await?;
     let slot = slots.first().copied().ok_or_else(crate::rows::damaged)?;
     let leaf = OwnerLeaf::user(id, slot);
@@ -183,13 +221,20 @@ async fn plant_as(
         email: new.email,
         external_id: new.external_id,
         classes: new.classes,
-        state: UserState::Invited,
+        state: match new.managed_by {
+            None => UserState::Invited,
+            Some(ManagedBy::Backend) => UserState::Active,
+        },
         created_at: vault.now(),
+        managed_by: new.managed_by,
     };
     let key = keyspace::user(tenant, id);
     let value = vault.seal_row(&key, leaf, 1, &user).await?;
     batch.expect_absent(key.clone()).put(key, 1, value);
-    let invitation = plant_invitation(vault, batch, tenant, id, leaf, seconds).await?;
+    let invitation = match user.managed_by {
+        None => Some(plant_invitation(vault, batch, tenant, id, leaf, seconds).await?),
+        Some(ManagedBy::Backend) => None,
+    };
     Ok((user, invitation))
 }
 

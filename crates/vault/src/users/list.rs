@@ -54,7 +54,7 @@ pub async fn show(
         let object = AuditObject::Other(UserId::PREFIX, *user.as_bytes());
         let mut snapshot = Snapshot::new(vault);
         let who = snapshot.who(ctx).await?;
-        let event = if who.user == Some(user) {
+        let event = if who.user == Some(user) && who.acting_for.is_none() {
             Attempted {
                 principal: who.principal,
                 action: Action::ManageUsers,

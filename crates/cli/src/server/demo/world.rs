@@ -124,6 +124,7 @@ async fn invited(
         classes: vec![class],
     };
     let invitation = scoped.invite_user(&new).await?.value.invitation;
+    let invitation = invitation.ok_or_else(|| Failure::local("the answer has no invitation"))?;
     Ok(redeem(client, &invitation.token, machine).await?.token)
 }
 

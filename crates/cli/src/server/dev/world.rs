@@ -7,7 +7,7 @@ use serde::Serialize;
 use strongroom_client::{
     Client, ImportItem, NewApiKey, NewCollection, NewOwner, NewTenant, Page, Place, Scoped, Secret,
 };
-use strongroom_model::{ClassName, CollectionName, KeyLabel, TenantId};
+use strongroom_model::{ActsAs, ClassName, CollectionName, KeyLabel, TenantId};
 
 use super::seed::{Seed, SeedRecord, SeedTenant};
 use crate::exit::Failure;
@@ -109,7 +109,7 @@ async fn tenant(
 async fn key(scoped: &Scoped<'_>, class: ClassName, machine: &Machine) -> Result<Secret, Failure> {
     let label: KeyLabel = "dev".parse().map_err(words)?;
     let expires_at = machine.clock.now().plus_seconds(LIFE_SECONDS);
-    let new = NewApiKey { label, classes: vec![class], expires_at };
+    let new = NewApiKey { label, classes: vec![class], acts: ActsAs::Itself, expires_at };
     Ok(scoped.create_api_key(&new).await?.value.token)
 }
 
