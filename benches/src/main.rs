@@ -34,7 +34,7 @@ strongroom-benches COMMAND
   run [--long | --dry] [--folder DIR] [--only PART[,PART]]
           measure everything and print a report in Markdown; --long takes more than two hours,
           --dry a minute or two, with figures that mean nothing.
-          Parts: requests, half-load, import, tenants, start
+          Parts: requests, half-load, lasting, import, tenants, start
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
           Cases: echo, read, create, create-external, list

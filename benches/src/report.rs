@@ -1,6 +1,6 @@
 //! The report: tables in Markdown, ratios first.
 
-use crate::load::Outcome;
+use crate::load::{Outcome, count};
 
 /// One turn of a case.
 #[derive(Debug, Clone)]
@@ -106,6 +106,26 @@ pub(crate) fn half_load(measured: &[Measured], aims_ms: &[(&str, f64)]) -> Strin
         ));
     }
     lines.join("\n")
+}
+
+/// The head of the table of turns that follow each other.
+pub(crate) const LASTING_HEAD: &str = "\
+| case | connections | ratio to the echo | requests/s: first turn … last | p99 ms: first turn … last | resident MiB: before … after |
+|---|---|---|---|---|---|";
+
+/// A line of that table: what each turn gave, against one turn of the echo.
+pub(crate) fn lasting(case: &Measured, echo: &Turn, resident: [usize; 2]) -> String {
+    let all =
+        |of: &dyn Fn(&Turn) -> String| case.turns.iter().map(of).collect::<Vec<_>>().join(", ");
+    let [before, after] = resident.map(|bytes| count(bytes) / 1_048_576.0);
+    format!(
+        "| {} | {} | {:.3} | {} | {} | {before:.0} … {after:.0} |",
+        case.name,
+        case.connections,
+        case.rate() / echo.outcome.rate(),
+        all(&|turn| format!("{:.0}", turn.outcome.rate())),
+        all(&|turn| format!("{:.1}", turn.outcome.quantile_ms(990))),
+    )
 }
 
 #[cfg(test)]

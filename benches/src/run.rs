@@ -31,6 +31,10 @@ const LIST: &str = "Strongroom: list of 100";
 const AIMS_MS: [(&str, f64); 3] = [(READ, 5.0), (CREATE, 15.0), (LIST, 25.0)];
 /// Different customers that are sent by turns.
 const CUSTOMERS: u64 = 512;
+/// The cases that are looked at over a longer time.
+const LASTING: [&str; 3] = [READ, CREATE, LIST];
+/// So many turns follow each other without a pause when a case is looked at over a longer time.
+const LASTING_TURNS: usize = 5;
 /// Connections that fill the peer's tables.
 const FILLERS: usize = 32;
 
@@ -51,6 +55,8 @@ pub(crate) enum Part {
     Requests,
     /// Requests at set times, half as many as the closed loop gave.
     HalfLoad,
+    /// One case after the other, several turns each without a pause.
+    Lasting,
     /// An import against the bare engine.
     Import,
     /// Memory of tenants that do nothing.
@@ -65,6 +71,7 @@ impl FromStr for Part {
         Ok(match text {
             "requests" => Self::Requests,
             "half-load" => Self::HalfLoad,
+            "lasting" => Self::Lasting,
             "import" => Self::Import,
             "tenants" => Self::Tenants,
             "start" => Self::Start,
@@ -104,6 +111,9 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
             let half = half_load(&world, &closed, sizes)?;
             println!("### Half as many\n\n{}\n", report::half_load(&half, &AIMS_MS));
         }
+    }
+    if wanted.has(Part::Lasting) {
+        println!("### Turn after turn\n\n{}\n", lasting(wanted)?);
     }
     if wanted.has(Part::Import) {
         println!("### Import\n\n{}\n", import(wanted)?);
@@ -332,6 +342,36 @@ fn half_load(world: &World, closed: &[Measured], sizes: Sizes) -> Result<Vec<Mea
         }
     }
     Ok(half.into_iter().map(|(_, _, measured)| measured).collect())
+}
+
+/// Our own cases, turn after turn without a pause, with a turn of the echo before each.
+fn lasting(wanted: &Wanted) -> Result<String, Failure> {
+    let folder = wanted.folder()?;
+    let world = World::without_peer(folder.path(), wanted.sizes)?;
+    let find = |name: &str| world.cases.iter().find(|case| case.name == name).ok_or("no such case");
+    let echo = find(ECHO)?;
+    let mut lines = Vec::new();
+    for name in LASTING {
+        let case = find(name)?;
+        let connections = *case.connections.first().ok_or("a case without connections")?;
+        let server = world.servers.get(case.server).ok_or("no such server")?;
+        let echoed = world.turn(echo, connections, wanted.sizes, None)?;
+        let resident_before = server.resident_bytes()?;
+        let mut turns = Vec::new();
+        for number in 1..=LASTING_TURNS {
+            say(&format!("{name}, turn {number} of {LASTING_TURNS}, load {}", machine_load()));
+            turns.push(world.turn(case, connections, wanted.sizes, None)?);
+        }
+        let measured = Measured { name, connections, turns };
+        let resident = [resident_before, server.resident_bytes()?];
+        lines.push(report::lasting(&measured, &echoed, resident));
+    }
+    Ok(format!(
+        "Turns of {} s, {LASTING_TURNS} of them without a pause.\n\n{}\n{}",
+        wanted.sizes.turn.as_secs(),
+        report::LASTING_HEAD,
+        lines.join("\n")
+    ))
 }
 
 /// An import over HTTP, and the same rows into the bare engine, by turns.
