@@ -68,6 +68,7 @@ impl House {
             label: "test".parse().unwrap(),
             classes: vec![class.parse().unwrap()],
             expires_at: self.vault.now().plus_seconds(3600),
+            acts: ActsAs::Itself,
             idempotency: None,
         };
         let made = api_keys::create(&self.vault, owner, wanted).await.unwrap().value;
