@@ -145,7 +145,9 @@ async fn keys_of_the_record(installation: &Installation) -> Vec<Needle> {
 
     let rows = store.scan(&KeyRange::prefix(b""), PAGE_MAX).await.unwrap();
     let records = rows.iter().filter_map(|(key, row)| Some((keyspace::parse_record(key)?, row)));
-    let [((tenant, _, _), row)] = records.collect::<Vec<_>>()[..] else { panic!("one record") };
+    let records: Vec<_> = records.collect();
+    assert_eq!(records.len(), 1, "one record");
+    let ((tenant, _, _), row) = records[0];
     // `docs/formats/record-body.md`: subject 16, slot u64, then the header with the number.
     let slot = u64::from_be_bytes(row.value[16..24].try_into().unwrap());
     let number = u32::from_be_bytes(row.value[32..36].try_into().unwrap());
