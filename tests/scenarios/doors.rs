@@ -17,9 +17,9 @@ async fn routes(server: &Server) -> Vec<Route> {
     let document = server.nobody().get("/openapi.json").await.ok();
     let mut routes = Vec::new();
     for (template, methods) in document["paths"].as_object().unwrap() {
-        let path = ["tenant", "user", "key", "record", "subject", "erasure", "receipt"]
+        let path = ["tenant", "user", "key", "backend", "record", "subject", "erasure", "receipt"]
             .iter()
-            .zip(["ten", "usr", "key", "rec", "sub", "ers", "rcp"])
+            .zip(["ten", "usr", "key", "bck", "rec", "sub", "ers", "rcp"])
             .fold(template.clone(), |path, (name, prefix)| {
                 path.replace(&format!("{{{name}}}"), &format!("{prefix}_{}", "1".repeat(26)))
             })

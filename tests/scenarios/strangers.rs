@@ -58,6 +58,9 @@ async fn another_tenant_s_door_looks_like_no_door() {
     );
     let erasure = erasure.await;
     let key = other.clerk.get("/v1/whoami").await.ok()["principal"]["id"].clone();
+    let backend = server.operator().post("/backends", json!({"name": "Shop software"})).await.id();
+    let admission = format!("/backends/{backend}");
+    other.tenant.owner.put_if(&admission, "*", json!({"classes": ["manager"]})).await.ok();
     let nowhere = absent(&one.tenant.id);
     let before = other.state().await;
     let mut seen = 0;
@@ -73,6 +76,7 @@ async fn another_tenant_s_door_looks_like_no_door() {
                 .replace("{user}", &other.tenant.owner_id)
                 .replace("{key}", key.as_str().unwrap())
                 .replace("{class}", "clerk")
+                .replace("{backend}", &backend)
                 .replace("{erasure}", erasure["id"].as_str().unwrap())
                 .replace("{receipt}", erasure["receipt"].as_str().unwrap())
         };
