@@ -44,7 +44,7 @@ pub(crate) struct Common {
     /// For which user it is done, `usr_…` or `ext:` and your product's id for them: for a backend's
     /// token, and for an API key that acts for users
     #[arg(long, global = true, value_name = "USER")]
-    pub(crate) user: Option<String>,
+    pub(crate) for_user: Option<String>,
     /// Why this is done; it is kept with the audit line
     #[arg(long, global = true, value_name = "TEXT")]
     pub(crate) reason: Option<String>,

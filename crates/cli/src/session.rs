@@ -66,7 +66,7 @@ impl Session {
                 purpose.parse().map_err(|error| Failure::usage(format!("`--purpose`: {error}")))?;
             client = client.for_purpose(&purpose);
         }
-        if let Some(user) = &common.user {
+        if let Some(user) = &common.for_user {
             client = client.acting_for(&named_user(user)?);
         }
         if let Some(reason) = &common.reason {
