@@ -40,6 +40,12 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     command
 }
 
+/// A build of the program `strongroom` with the crates' features as the workspace's tests have them:
+/// a build of its package alone would compile half of the dependencies a second time.
+pub(crate) fn program() -> Command {
+    cargo(["build", "--release", "--workspace", "--bin", "strongroom"])
+}
+
 /// Takes away what `cargo run` has said about the package it runs.
 pub(crate) fn forget_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {

@@ -11,8 +11,8 @@ const KILLS: &str = "1000";
 /// # Errors
 /// If something cannot be built, or an acknowledged write was lost.
 pub(crate) fn run(_: Effort) -> Result<Vec<String>, Failure> {
-    command::run(&mut command::cargo(["build", "--release", "-p", "strongroom-cli"]))?;
-    let mut tests = command::cargo(["test", "--release", "-p", "strongroom-tests"]);
+    command::run(&mut command::program())?;
+    let mut tests = command::cargo(["test", "--release", "--workspace"]);
     tests.args(["--test", "crash"]).env("STRONGROOM_KILLS", KILLS);
     command::run(&mut tests)?;
     Ok(vec![format!("{KILLS} kills, nothing lost")])

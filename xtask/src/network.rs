@@ -11,7 +11,7 @@ use crate::packages::ensure_packages;
 /// If it cannot be prepared, if somebody was not served, or if an aim was missed.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     ensure_packages(&["slowhttptest"])?;
-    command::run(&mut command::cargo(["build", "--release", "-p", "strongroom-cli"]))?;
-    let mut cargo = command::cargo(["test", "--release", "-p", "strongroom-tests"]);
+    command::run(&mut command::program())?;
+    let mut cargo = command::cargo(["test", "--release", "--workspace"]);
     command::run(cargo.args(["--test", "network", "--"]).args(arguments))
 }

@@ -47,7 +47,7 @@ const COLLECTION: &str = r#"{"name": "people", "label": "People", "purposes": ["
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let (cases, only) = read(arguments)?;
     let program = prepared()?;
-    command::run(&mut command::cargo(["build", "--release", "-p", "strongroom-cli"]))?;
+    command::run(&mut command::program())?;
     let folder = root().join(RUN);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
