@@ -233,7 +233,7 @@ async fn a_backend_has_no_way_to_the_providers_own_paths() {
     assert_eq!(myself["principal"], json!({"kind": "backend", "id": backend.id}));
     assert_eq!(myself["classes"], json!([]));
     // Outside of a tenant there is nobody to act for.
-    get_for(&provider, "ext:u-manager", "/v1/whoami").await.refused(400, "invalid_header");
+    get_for(&provider, "ext:u-manager", "/v1/whoami").await.refused(403, "user_not_allowed");
     // Other credentials of the provider have no way to tenants.
     let ends = server.clock.in_seconds(3600);
     let key = json!({"label": "ops", "classes": ["operator"], "expires_at": ends});
@@ -245,7 +245,7 @@ async fn a_backend_has_no_way_to_the_providers_own_paths() {
         let door = clinic.tenant.owner.with_token(token);
         door.get(&clinic.patient(0)).await.refused(404, "not_found");
         door.get("/backends").await.refused(404, "not_found");
-        get_for(&door, "ext:u-manager", &clinic.patient(0)).await.refused(400, "invalid_header");
+        get_for(&door, "ext:u-manager", &clinic.patient(0)).await.refused(403, "user_not_allowed");
     }
 }
 
@@ -314,7 +314,7 @@ async fn sessions_and_plain_keys_act_for_nobody_and_keys_for_users_only_for_them
     let (server, clinic, _backend) = served().await;
     let (_, session) = clinic.tenant.user(&server, &["manager"]).await;
     for caller in [&session, &clinic.tenant.owner, &clinic.manager] {
-        get_for(caller, "ext:u-clerk", &clinic.patient(0)).await.refused(400, "invalid_header");
+        get_for(caller, "ext:u-clerk", &clinic.patient(0)).await.refused(403, "user_not_allowed");
     }
     let ends = server.clock.in_seconds(3600);
     let body = json!({"label": "product", "classes": ["manager"], "acts": "for_users", "expires_at": ends});

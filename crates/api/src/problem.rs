@@ -11,7 +11,6 @@ use strongroom_model::{Purpose, ReceiptId, RequestId};
 use strongroom_vault::policy::{Answer, Ask, CeilingKind, Condition, Missing, Refusal, Side};
 use strongroom_vault::{Flaw, LinePlaced, VaultError};
 
-use crate::extract::USER;
 use crate::limits::{DEPTH_MAX, PAGE_MAX};
 use crate::rates::{Bound, TooMany};
 use crate::reply::{AUDIT_HEADER, promises};
@@ -370,9 +369,6 @@ impl From<VaultError> for Problem {
             VaultError::Unauthenticated => Self::unauthenticated(),
             VaultError::Refused(refusal) => refused(&refusal),
             VaultError::NotFound => Self::not_found(),
-            VaultError::UserRefused => {
-                Self::invalid_header(USER, "this credential acts for no users here")
-            }
             VaultError::UserNotAllowed => Self::new(
                 FORBIDDEN,
                 "user_not_allowed",
@@ -655,7 +651,6 @@ mod tests {
         for (error, expected) in [
             (VaultError::Unauthenticated, (401, "unauthenticated", false)),
             (VaultError::NotFound, (404, "not_found", false)),
-            (VaultError::UserRefused, (400, "invalid_header", false)),
             (VaultError::UserNotAllowed, (403, "user_not_allowed", false)),
             (VaultError::TooManySubjects { seconds: 7 }, (429, "too_many_subjects", true)),
             (VaultError::Erased(None), (410, "erased", false)),

@@ -90,10 +90,10 @@ impl Vault {
     /// reads for itself.
     ///
     /// # Errors
-    /// [`VaultError::UserRefused`] for a credential that acts for nobody.
+    /// [`VaultError::UserNotAllowed`] for a credential that acts for nobody.
     pub async fn act_for(&self, ctx: TenantCtx, user: &NamedUser) -> Result<TenantCtx, VaultError> {
         if !ctx.may_act_for_users() {
-            return Err(VaultError::UserRefused);
+            return Err(VaultError::UserNotAllowed);
         }
         let acting = match user {
             NamedUser::Id(id) => Acting::User(*id),

@@ -14,10 +14,8 @@ pub enum VaultError {
     /// The policy refused; the refusal says what is missing and whom to ask.
     #[error("the request was refused: {}", .0.answer_code())]
     Refused(Refusal),
-    /// The credential acts for no users, and the request names one.
-    #[error("the credential does not act for users")]
-    UserRefused,
-    /// The user for whom the request is to be made is not one of the tenant who may sign in.
+    /// The credential does not act for the user whom the request names: it acts for nobody, or they are
+    /// not one of the tenant who may sign in.
     #[error("the user named is not one to act for")]
     UserNotAllowed,
     /// More persons than the tenant lets the backend read about in an hour.
@@ -114,7 +112,6 @@ impl VaultError {
         match self {
             Self::Unauthenticated => "unauthenticated",
             Self::Refused(refusal) => refusal.answer_code(),
-            Self::UserRefused => "invalid_header",
             Self::UserNotAllowed => "user_not_allowed",
             Self::TooManySubjects { .. } => "too_many_subjects",
             Self::NotFound => "not_found",

@@ -189,7 +189,7 @@ const CODES: &[Code] = &[
     (
         "user_not_allowed",
         403,
-        "The user named in `Strongroom-User` is not one of the tenant for whom somebody can act: unknown, invited and not yet come, suspended or removed.",
+        "The credential does not act for the user named in `Strongroom-User`: it acts for nobody, or they are unknown to the tenant, invited and not yet come, suspended or removed.",
         "Name a user who is active, or ask a holder of `manage_users`.",
     ),
     (
