@@ -9,6 +9,7 @@
 
 mod backends;
 mod bad_input;
+mod blueprints;
 mod canary;
 mod closed;
 mod credentials;

@@ -29,6 +29,9 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("tenant", "The tenant's id.", "^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("user", "The user's id.", "^usr_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("backend", "The backend's id.", "^bck_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("blueprint", "The blueprint's name.", "^[a-z][a-z0-9_]{0,62}$"),
+    ("version", "The version's number.", "^[1-9][0-9]{0,8}$"),
+    ("job", "The job's id.", "^job_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("key", "The API key's id.", "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("record", "The record's id.", "^rec_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("subject", "The subject's id.", "^sub_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
@@ -242,6 +245,9 @@ fn headers_of(status: &str, response: &Value) -> Vec<(&'static str, &'static str
     if status == "201" && ["CreatedTenant", "Record", "Erasure"].contains(&schema) {
         headers.push(("Location", "Location"));
     }
+    if status == "202" {
+        headers.push(("Location", "Location"));
+    }
     if schema.starts_with("ListOf_") {
         headers.push(("Link", "Next"));
     }
@@ -277,6 +283,8 @@ fn tags() -> Value {
         { "name": "sessions", "description": "Signed-in users." },
         { "name": "api-keys", "description": "Credentials for machines." },
         { "name": "backends", "description": "The provider's software products, with one credential for all tenants that admit them." },
+        { "name": "blueprints", "description": "What tenants begin with, in versions, and what they are given later." },
+        { "name": "jobs", "description": "Long-running work: how far it is, and what became of each item." },
         { "name": "admissions", "description": "How far a tenant lets a backend go." },
         { "name": "classes", "description": "Permission classes: what their holders see and may do." },
         { "name": "collections", "description": "Typed sets of records." },
@@ -331,7 +339,7 @@ fn headers() -> Value {
             "schema": { "type": "string", "pattern": "^\"v[0-9]+\"$" }, "example": "\"v3\"",
         },
         "Location": {
-            "description": "The path of what was made.",
+            "description": "The path of what was made, or of the job that does it.",
             "schema": { "type": "string" },
         },
         "Next": {

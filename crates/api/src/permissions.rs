@@ -63,6 +63,18 @@ pub(crate) const TABLE: &[Entry] = &[
     ("GET", "/v1/tenants/{tenant}/backends/{backend}", needs(Action::ManageConnections)),
     ("PUT", "/v1/tenants/{tenant}/backends/{backend}", needs(Action::ManageConnections)),
     ("DELETE", "/v1/tenants/{tenant}/backends/{backend}", needs(Action::ManageConnections)),
+    // Blueprints, and the jobs that give them: for whoever makes tenants.
+    ("GET", "/v1/provider/blueprints", needs(Action::ManageTenants)),
+    ("PUT", "/v1/provider/blueprints/{blueprint}", needs(Action::ManageTenants)),
+    ("GET", "/v1/provider/blueprints/{blueprint}", needs(Action::ManageTenants)),
+    ("GET", "/v1/provider/blueprints/{blueprint}/versions", needs(Action::ManageTenants)),
+    ("GET", "/v1/provider/blueprints/{blueprint}/versions/{version}", needs(Action::ManageTenants)),
+    ("POST", "/v1/provider/blueprints/{blueprint}/diff", needs(Action::ManageTenants)),
+    ("POST", "/v1/provider/blueprints/{blueprint}/apply", needs(Action::ManageTenants)),
+    ("GET", "/v1/provider/jobs", needs(Action::ManageTenants)),
+    ("GET", "/v1/provider/jobs/{job}", needs(Action::ManageTenants)),
+    ("GET", "/v1/provider/jobs/{job}/items", needs(Action::ManageTenants)),
+    ("POST", "/v1/provider/jobs/{job}/cancel", needs(Action::ManageTenants)),
     // Permission classes. Everybody may see what the tenant's classes allow.
     ("GET", "/v1/tenants/{tenant}/class-templates", Gate::SignedIn),
     ("POST", "/v1/tenants/{tenant}/classes", needs(Action::ManageClasses)),

@@ -83,6 +83,12 @@ impl Reply {
         self
     }
 
+    /// Something was asked for that takes its time.
+    pub(crate) const fn accepted(mut self) -> Self {
+        self.status = StatusCode::ACCEPTED;
+        self
+    }
+
     /// Where what was made can be found.
     pub(crate) fn location(mut self, location: String) -> Self {
         self.headers.push((header::LOCATION, location));

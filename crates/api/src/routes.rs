@@ -17,8 +17,8 @@ use crate::rates::RateLimits;
 use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
-    admissions, api_keys, audit, backends, classes, collections, erasures, invitations, openapi,
-    receipts, records, sessions, subjects, system, tenants, users, whoami,
+    admissions, api_keys, audit, backends, blueprints, classes, collections, erasures, invitations,
+    jobs, openapi, receipts, records, sessions, subjects, system, tenants, users, whoami,
 };
 
 /// What handlers share.
@@ -129,13 +129,15 @@ pub(crate) fn all() -> Routes {
         .routes(receipts::routes())
         .routes(admissions::routes())
         .routes(users::routes_of_tenants());
+    let of_provider =
+        of_both().routes(backends::routes()).routes(blueprints::routes()).routes(jobs::routes());
     let version_1 = Routes::default()
         .routes(system::routes())
         .routes(invitations::routes())
         .routes(whoami::routes())
         .routes(tenants::routes())
         .nest("/tenants/{tenant}", of_tenants)
-        .nest("/provider", of_both().routes(backends::routes()));
+        .nest("/provider", of_provider);
     routes!(show_document).nest("/v1", version_1)
 }
 

@@ -199,6 +199,7 @@ const fn job_number(name: JobName) -> u8 {
     match name {
         JobName::Eraser => 1,
         JobName::Init => 2,
+        JobName::ApplyBlueprint => 3,
     }
 }
 
@@ -206,6 +207,7 @@ fn job_of(id: [u8; 16]) -> Option<JobName> {
     match u128::from_be_bytes(id) {
         1 => Some(JobName::Eraser),
         2 => Some(JobName::Init),
+        3 => Some(JobName::ApplyBlueprint),
         _ => None,
     }
 }

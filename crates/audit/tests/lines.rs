@@ -162,6 +162,7 @@ fn principal() -> impl Strategy<Value = Principal> {
         id.prop_map(|id| Principal::Operator(UserId::from_bytes(id))),
         Just(Principal::Job(JobName::Eraser)),
         Just(Principal::Job(JobName::Init)),
+        Just(Principal::Job(JobName::ApplyBlueprint)),
         Just(Principal::Anonymous),
         id.prop_map(|id| Principal::Backend(BackendId::from_bytes(id))),
     ]

@@ -106,6 +106,12 @@ pub(crate) enum Command {
     /// The provider's software products, with one credential for all tenants that admit them
     #[command(subcommand)]
     Backends(commands::backends::Backends),
+    /// What tenants begin with, kept as files, and given to those that are there
+    #[command(subcommand)]
+    Blueprints(commands::blueprints::Blueprints),
+    /// Long-running work of the server
+    #[command(subcommand)]
+    Jobs(commands::jobs::Jobs),
     /// The backends that a tenant lets in, and how far
     #[command(subcommand)]
     Admissions(commands::admissions::Admissions),

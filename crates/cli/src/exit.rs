@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     Conflict = 5,
     /// The server cannot be reached, is locked, or did not answer in time.
     Unreachable = 6,
-    /// Part of it was done; the rest stands in a file of rejects.
+    /// Part of it was done; the rest stands in a file of rejects, or among the items of a job.
     Partly = 7,
     /// A check failed.
     CheckFailed = 8,

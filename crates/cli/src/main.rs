@@ -103,6 +103,8 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         Command::Users(command) => command.run(session).await,
         Command::ApiKeys(command) => command.run(session).await,
         Command::Backends(command) => command.run(session).await,
+        Command::Blueprints(command) => command.run(session).await,
+        Command::Jobs(command) => command.run(session).await,
         Command::Admissions(command) => command.run(session).await,
         Command::Classes(command) => command.run(session).await,
         Command::Collections(command) => command.run(session).await,

@@ -14,6 +14,8 @@ mod api_keys;
 mod audit;
 mod authorities;
 mod backends;
+mod blueprint_files;
+mod blueprints;
 mod call;
 mod certificate;
 mod classes;
@@ -22,6 +24,7 @@ mod collections;
 mod erasures;
 mod error;
 mod invitations;
+mod jobs;
 mod listing;
 mod problem;
 mod receipts;
@@ -39,6 +42,13 @@ pub use api_keys::{ApiKey, NewApiKey, NewApiKeyAnswer};
 pub use audit::{AuditLine, Touch};
 pub use authorities::Authorities;
 pub use backends::{Backend, BackendSecret, NewBackend, NewBackendAnswer};
+pub use blueprint_files::{
+    BLUEPRINT_BYTES_MAX, BLUEPRINT_FILES_MAX, BlueprintFileError, read_blueprint,
+};
+pub use blueprints::{
+    Blueprint, BlueprintApplication, BlueprintChange, BlueprintDiff, BlueprintVersion,
+    BlueprintVersionSummary, StoredBlueprint, TenantsAt,
+};
 pub use call::{Answer, IfMatch};
 pub use classes::{Class, ClassChange, ClassTemplate, NewClass};
 pub use client::{Client, Place, Scoped};
@@ -46,6 +56,7 @@ pub use collections::{Collection, CollectionChange, Field, NewCollection, NewFie
 pub use erasures::{Erasure, ErasureTarget, Forecast, NewErasure, Retained};
 pub use error::ClientError;
 pub use invitations::{Invitation, Redeemed, SessionToken};
+pub use jobs::{Job, JobBlueprint, JobItem, JobOutcomes, JobProgress};
 pub use listing::{Listed, Page};
 pub use problem::{Flaw, Problem, ProblemCode};
 pub use receipts::Receipt;
@@ -53,5 +64,5 @@ pub use records::{ImportItem, ImportResult, ImportStatus, NewRecord, Record, Rec
 pub use secret::Secret;
 pub use subjects::{NewSubject, Subject, SubjectRecord};
 pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};
-pub use tenants::{NewOwner, NewTenant, NewTenantAnswer, Tenant};
+pub use tenants::{NewOwner, NewTenant, NewTenantAnswer, Tenant, TenantBlueprint};
 pub use users::{NewUser, NewUserAnswer, User, UserChange, UserUpsert};

@@ -1,7 +1,7 @@
 //! Tenants: the provider's clients.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{Email, Label, TenantId};
+use strongroom_model::{BlueprintName, Email, Label, TenantId};
 
 use crate::call::Call;
 use crate::{Answer, Client, ClientError, Invitation, Listed, Page};
@@ -17,6 +17,18 @@ pub struct Tenant {
     pub state: String,
     /// When it was made, RFC 3339.
     pub created_at: String,
+    /// What it was made from, in the version that it was given last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blueprint: Option<TenantBlueprint>,
+}
+
+/// The blueprint of a tenant, and the version that it was given last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantBlueprint {
+    /// Its name.
+    pub name: BlueprintName,
+    /// The number of the version.
+    pub version: u32,
 }
 
 /// A tenant to be made.
@@ -26,6 +38,9 @@ pub struct NewTenant {
     pub name: Label,
     /// Who gets the owner's invitation.
     pub owner: NewOwner,
+    /// The blueprint that it is made from; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blueprint: Option<BlueprintName>,
 }
 
 /// The first owner of a tenant.

@@ -53,6 +53,9 @@ pub enum JobName {
     /// Makes the installation.
     #[n(1)]
     Init,
+    /// Gives tenants a version of their blueprint.
+    #[n(2)]
+    ApplyBlueprint,
 }
 
 impl fmt::Display for JobName {
@@ -60,6 +63,7 @@ impl fmt::Display for JobName {
         f.write_str(match self {
             Self::Eraser => "eraser",
             Self::Init => "init",
+            Self::ApplyBlueprint => "apply_blueprint",
         })
     }
 }

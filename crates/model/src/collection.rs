@@ -24,6 +24,7 @@ pub struct CollectionNumber(#[n(0)] pub u32);
     minicbor::Encode,
     minicbor::Decode,
     serde::Serialize,
+    serde::Deserialize,
     utoipa::ToSchema,
 )]
 #[cbor(transparent)]

@@ -181,6 +181,7 @@ id!(/** An erasure: asked for, under way or done. */ ErasureId, "ers_", random);
 id!(/** A signed receipt. */ ReceiptId, "rcp_", random);
 id!(/** A support grant. */ GrantId, "grt_", time_ordered);
 id!(/** A backend of the provider. */ BackendId, "bck_", time_ordered);
+id!(/** A blueprint of the provider. */ BlueprintId, "bpr_", time_ordered);
 id!(/** A third party admitted by a tenant. */ ConnectionId, "con_", time_ordered);
 id!(/** A long-running piece of work. */ JobId, "job_", time_ordered);
 id!(/** One HTTP request, as logs and problem documents name it. */ RequestId, "req_", random);

@@ -88,6 +88,9 @@ name!(
     /// A field's name, such as `birth_date`.
     FieldName, handle, "^[a-z][a-z0-9_]{0,62}$");
 name!(
+    /// A blueprint's name in paths and files, such as `clinic`.
+    BlueprintName, handle, "^[a-z][a-z0-9_]{0,62}$");
+name!(
     /// The name of a permission class within its tenant, such as `clerk`.
     ClassName, handle, "^[a-z][a-z0-9_]{0,62}$");
 name!(

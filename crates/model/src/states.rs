@@ -2,7 +2,7 @@
 //!
 //! `docs/states.md` has the tables.
 
-use crate::{ConsentState, ErasureState, SubjectState, TenantState, UserState};
+use crate::{ConsentState, ErasureState, JobState, SubjectState, TenantState, UserState};
 
 /// A transition that is not possible from the present state: 409. It carries that state's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -269,6 +269,77 @@ impl ErasureState {
     }
 }
 
+impl JobState {
+    /// Its name in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing will be done any more.
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Queued | Self::Running => false,
+            Self::Done | Self::Cancelled | Self::Failed => true,
+        }
+    }
+
+    /// A worker takes it up.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless the job is queued.
+    pub const fn begin(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Queued => Ok(Self::Running),
+            Self::Running | Self::Done | Self::Cancelled | Self::Failed => {
+                Err(WrongState(self.name()))
+            }
+        }
+    }
+
+    /// Every item was looked at.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless the job is running.
+    pub const fn finish(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Running => Ok(Self::Done),
+            Self::Queued | Self::Done | Self::Cancelled | Self::Failed => {
+                Err(WrongState(self.name()))
+            }
+        }
+    }
+
+    /// Somebody stops it.
+    ///
+    /// # Errors
+    /// [`WrongState`] if the job has ended.
+    pub const fn cancel(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Queued | Self::Running => Ok(Self::Cancelled),
+            Self::Done | Self::Cancelled | Self::Failed => Err(WrongState(self.name())),
+        }
+    }
+
+    /// It cannot go on.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless the job is running.
+    pub const fn fail(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Running => Ok(Self::Failed),
+            Self::Queued | Self::Done | Self::Cancelled | Self::Failed => {
+                Err(WrongState(self.name()))
+            }
+        }
+    }
+}
+
 impl ConsentState {
     /// Its name in answers.
     pub const fn name(self) -> &'static str {
@@ -423,6 +494,26 @@ mod tests {
         assert_eq!(
             found,
             ["erasing erased", "erasing partial", "partial erased", "pending erasing"]
+        );
+    }
+
+    #[test]
+    fn a_job_goes_only_where_its_table_says() {
+        use JobState::{Cancelled, Done, Failed, Queued, Running};
+        let found = pairs(
+            &[Queued, Running, Done, Cancelled, Failed],
+            JobState::name,
+            &[JobState::begin, JobState::finish, JobState::cancel, JobState::fail],
+        );
+        assert_eq!(
+            found,
+            [
+                "queued cancelled",
+                "queued running",
+                "running cancelled",
+                "running done",
+                "running failed",
+            ]
         );
     }
 

@@ -1,6 +1,6 @@
 //! Tenants: the clients of the provider.
 
-use crate::{Label, TenantId, Timestamp};
+use crate::{BlueprintOfTenant, Label, TenantId, Timestamp};
 
 /// One client of the provider.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -17,6 +17,9 @@ pub struct Tenant {
     /// When it came to be.
     #[n(3)]
     pub created_at: Timestamp,
+    /// What it was made from, in the version that it was given last.
+    #[n(4)]
+    pub blueprint: Option<BlueprintOfTenant>,
 }
 
 /// Where a tenant stands: invited → active ⇄ suspended → terminating ⇄ active → frozen → erased.

@@ -5,8 +5,8 @@
 //! same table.
 
 use strongroom_model::{
-    BackendId, ClassId, CollectionNumber, ErasureId, InvitationId, KeyId, ReceiptId, RecordId,
-    SessionId, SubjectId, TenantId, UserId,
+    BackendId, BlueprintId, ClassId, CollectionNumber, ErasureId, InvitationId, JobId, KeyId,
+    ReceiptId, RecordId, SessionId, SubjectId, TenantId, UserId,
 };
 
 use crate::RowKey;
@@ -103,6 +103,14 @@ row_kinds! {
     Backend = 0x27, TenantAccount;
     /// `backend 16`. That the tenant admits a backend, and how far.
     Admission = 0x28, TenantAccount;
+    /// `blueprint 16`, provider only. A blueprint and the number of its newest version.
+    Blueprint = 0x29, TenantAccount;
+    /// `blueprint 16 | version u32`, provider only. What a version of a blueprint holds.
+    BlueprintVersion = 0x2a, TenantAccount;
+    /// `-`, provider only. Names and ids of the blueprints.
+    BlueprintList = 0x2b, TenantAccount;
+    /// `-`. What the tenant has of its blueprint.
+    GivenBlueprint = 0x2c, TenantAccount;
 
     /// `-`. Names, numbers and ids of the tenant's collections.
     CollectionList = 0x30, TenantData;
@@ -120,6 +128,10 @@ row_kinds! {
     Receipt = 0x37, TenantData;
     /// `tenant 16`, provider only. That there is such a tenant.
     KnownTenant = 0x38, TenantData;
+    /// `job 16`. A long-running piece of work, and how far it has come.
+    Job = 0x3c, TenantData;
+    /// `job 16 | item 16`. How an item of a job ended.
+    JobItem = 0x3d, TenantData;
 
     /// `subject 16`. A subject's state and next number.
     SubjectHead = 0x40, Subject;
@@ -268,6 +280,32 @@ pub fn admission(tenant: TenantId, backend: BackendId) -> RowKey {
     key(tenant, RowKind::Admission, &[backend.as_bytes()])
 }
 
+/// `tenant | 0x29 | blueprint 16`, provider only.
+pub fn blueprint(blueprint: BlueprintId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Blueprint, &[blueprint.as_bytes()])
+}
+
+/// `tenant | 0x2a | blueprint 16 | version u32`, provider only.
+pub fn blueprint_version(blueprint: BlueprintId, version: u32) -> RowKey {
+    let parts: [&[u8]; 2] = [blueprint.as_bytes(), &version.to_be_bytes()];
+    key(TenantId::PROVIDER, RowKind::BlueprintVersion, &parts)
+}
+
+/// What the versions of a blueprint begin with: `tenant | 0x2a | blueprint 16`, provider only.
+pub fn blueprint_versions_prefix(blueprint: BlueprintId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::BlueprintVersion, &[blueprint.as_bytes()])
+}
+
+/// `tenant | 0x2b`, provider only.
+pub fn blueprint_list() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::BlueprintList, &[])
+}
+
+/// `tenant | 0x2c`.
+pub fn given_blueprint(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::GivenBlueprint, &[])
+}
+
 /// `tenant | 0x30`.
 pub fn collection_list(tenant: TenantId) -> RowKey {
     key(tenant, RowKind::CollectionList, &[])
@@ -329,6 +367,28 @@ pub fn receipt(receipt: ReceiptId) -> RowKey {
 /// `tenant | 0x38 | tenant 16`, provider only.
 pub fn known_tenant(tenant: TenantId) -> RowKey {
     key(TenantId::PROVIDER, RowKind::KnownTenant, &[tenant.as_bytes()])
+}
+
+/// `tenant | 0x3c | job 16`.
+pub fn job(tenant: TenantId, job: JobId) -> RowKey {
+    key(tenant, RowKind::Job, &[job.as_bytes()])
+}
+
+/// `tenant | 0x3d | job 16 | item 16`.
+pub fn job_item(tenant: TenantId, job: JobId, item: &[u8; 16]) -> RowKey {
+    key(tenant, RowKind::JobItem, &[job.as_bytes(), item])
+}
+
+/// What the items of a job begin with: `tenant | 0x3d | job 16`.
+pub fn job_items_prefix(tenant: TenantId, job: JobId) -> RowKey {
+    key(tenant, RowKind::JobItem, &[job.as_bytes()])
+}
+
+/// The job and the item of an item's key.
+pub fn parse_job_item(key: &RowKey) -> Option<(TenantId, JobId, [u8; 16])> {
+    let (tenant, parts) = parse_kind(key, RowKind::JobItem)?;
+    let (job, item) = parts.split_first_chunk::<16>()?;
+    Some((tenant, JobId::from_bytes(*job), item.try_into().ok()?))
 }
 
 /// `tenant | 0x40 | subject 16`.
@@ -406,7 +466,7 @@ pub fn parse_punctured_seed(key: &RowKey) -> Option<u64> {
 }
 
 /// The id of a key whose only part is one: users, sessions, API keys, invitations, classes, backends,
-/// admissions, receipts, subjects.
+/// admissions, blueprints, receipts, jobs, subjects.
 pub fn parse_id(key: &RowKey) -> Option<(TenantId, RowKind, [u8; 16])> {
     let (tenant, kind, parts) = parse(key)?;
     Some((tenant, kind, parts.try_into().ok()?))
@@ -491,6 +551,17 @@ mod tests {
             (class_list(TENANT), "26"),
             (backend(BackendId::from_bytes(id)), &format!("27{}", "09".repeat(16))),
             (admission(TENANT, BackendId::from_bytes(id)), &format!("28{}", "09".repeat(16))),
+            (
+                blueprint_version(BlueprintId::from_bytes(id), 3),
+                &format!("2a{}00000003", "09".repeat(16)),
+            ),
+            (blueprint_list(), "2b"),
+            (given_blueprint(TENANT), "2c"),
+            (job(TENANT, JobId::from_bytes(id)), &format!("3c{}", "09".repeat(16))),
+            (
+                job_item(TENANT, JobId::from_bytes(id), &[8; 16]),
+                &format!("3d{}{}", "09".repeat(16), "08".repeat(16)),
+            ),
             (collection_list(TENANT), "30"),
             (collection(TENANT, CollectionNumber(4)), "3100000004"),
             (index_page(TENANT, 1, 2, 3), "33000000010200000003"),
@@ -529,6 +600,11 @@ mod tests {
         );
         assert_eq!(parse_retired(&retired(TENANT, Tree::Data, 6)), Some((TENANT, Tree::Data, 6)));
         assert_eq!(parse_punctured_seed(&punctured_seed(TENANT, Tree::Data, 6, 1)), Some(6));
+        let job_id = JobId::from_bytes([5; 16]);
+        assert_eq!(
+            parse_job_item(&job_item(TENANT, job_id, &[6; 16])),
+            Some((TENANT, job_id, [6; 16]))
+        );
         assert_eq!(
             parse_id(&subject_head(TENANT, subject)),
             Some((TENANT, RowKind::SubjectHead, [3; 16]))

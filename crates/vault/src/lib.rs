@@ -8,10 +8,12 @@ pub mod admissions;
 pub mod api_keys;
 pub mod audit;
 pub mod backends;
+pub mod blueprints;
 pub mod classes;
 pub mod collections;
 pub mod erasures;
 pub mod invitations;
+pub mod jobs;
 pub mod records;
 pub mod sessions;
 pub mod subjects;
@@ -29,7 +31,6 @@ pub mod fuzzing;
 mod held;
 mod idempotency;
 mod index;
-mod jobs;
 mod keyspace;
 mod listing;
 mod machine;
@@ -81,7 +82,12 @@ pub struct Vault {
     decoded: rows::Decoded,
     creations: records::Creations,
     erasing: tokio::sync::Mutex<()>,
-    erase_soon: tokio::sync::Notify,
+    /// Wakes whoever does the work that is due.
+    work_soon: tokio::sync::Notify,
+    working: tokio::sync::Mutex<()>,
+    worker: std::sync::OnceLock<[u8; 16]>,
+    /// Whether there is a job that another worker may have.
+    jobs_wait: std::sync::atomic::AtomicBool,
 }
 
 impl Vault {
@@ -99,7 +105,10 @@ impl Vault {
             decoded: rows::Decoded::default(),
             creations: records::Creations::default(),
             erasing: tokio::sync::Mutex::new(()),
-            erase_soon: tokio::sync::Notify::new(),
+            work_soon: tokio::sync::Notify::new(),
+            working: tokio::sync::Mutex::new(()),
+            worker: std::sync::OnceLock::new(),
+            jobs_wait: std::sync::atomic::AtomicBool::new(false),
             store,
             keyring,
             clock,

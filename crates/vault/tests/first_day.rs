@@ -53,6 +53,7 @@ async fn house_on(store: Arc<dyn Store>) -> House {
 impl House {
     async fn tenant(&self) -> TenantCtx {
         let wanted = tenants::CreateTenant {
+            blueprint: None,
             name: "Northwind".parse().unwrap(),
             owner: tenants::Owner { name: "Nancy".parse().unwrap(), email: None },
             idempotency: None,

@@ -6,12 +6,14 @@ use std::fmt::Debug;
 use strongroom_crypto::seal_key::SealParameters;
 use strongroom_keyring::fuzzing::{ROWS, reread_holder_header, reread_holder_slot, reread_row};
 use strongroom_model::{
-    ActsAs, Admission, ApiKey, Backend, BackendSecret, ChoiceOption, ClassTerms, ClearValue,
-    Collection, CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState,
-    ErasureTarget, Field, FieldNumber, FieldType, Invitation, ManagedBy, Mask, PermissionClass,
-    Principal, RecordHead, RecordId, RecordPlace, Rule, ScopeAttribute, Session, SubjectHead,
-    SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState, Timestamp,
-    User, UserId, UserState,
+    ActsAs, Admission, ApiKey, ApplyBlueprint, Backend, BackendSecret, Blueprint, BlueprintClass,
+    BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId, BlueprintOfTenant,
+    BlueprintVersion, ChoiceOption, ClassTerms, ClearValue, Collection, CollectionNumber, Consent,
+    ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget, Field, FieldNumber,
+    FieldType, Given, GivenClass, GivenCollection, Invitation, Job, JobId, JobItem, JobKind,
+    JobOutcome, Lease, ManagedBy, Mask, PermissionClass, Principal, RecordHead, RecordId,
+    RecordPlace, Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule,
+    SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -40,6 +42,11 @@ pub fn stored_rows(bytes: &[u8]) -> Verdict {
         10 => reread_value(cbor),
         11 => reread::<Backend>(cbor),
         12 => reread::<Admission>(cbor),
+        13 => reread::<Blueprint>(cbor),
+        14 => reread::<BlueprintVersion>(cbor),
+        15 => reread::<Given>(cbor),
+        16 => reread::<Job>(cbor),
+        17 => reread::<JobItem>(cbor),
         _ => Verdict::Refused,
     }
 }
@@ -170,6 +177,11 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         name: named("Sample Ltd"),
         state: TenantState::Active,
         created_at: moment(),
+        blueprint: Some(BlueprintOfTenant {
+            id: BlueprintId::from_bytes([14; 16]),
+            name: named("clinic"),
+            version: 3,
+        }),
     };
     let user = User {
         id: UserId::from_bytes([5; 16]),
@@ -224,6 +236,48 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         admitted_at: moment(),
         changed_at: moment(),
         limited_at: Some(moment()),
+    };
+    let blueprint = tenant.blueprint.as_ref().unwrap();
+    let blueprint_row = Blueprint {
+        id: blueprint.id,
+        name: blueprint.name.clone(),
+        newest: 3,
+        created_at: moment(),
+        changed_at: moment(),
+    };
+    let version = BlueprintVersion {
+        number: 3,
+        content: blueprint_content(),
+        stored_by: Principal::Operator(user.id),
+        stored_at: moment(),
+    };
+    let given = Given {
+        collections: vec![GivenCollection {
+            name: named("customers"),
+            number: CollectionNumber(5),
+            version: 2,
+        }],
+        classes: vec![GivenClass { name: named("clerk"), id: user.classes[0], version: 3 }],
+    };
+    let order = ApplyBlueprint {
+        blueprint: blueprint.id,
+        name: blueprint.name.clone(),
+        version: 3,
+        tenants: Some(vec![tenant.id]),
+    };
+    let mut job = Job::new(
+        JobId::from_bytes([15; 16]),
+        JobKind::ApplyBlueprint(order),
+        Principal::Operator(user.id),
+        moment(),
+    );
+    job.count(JobOutcome::Kept);
+    job.checkpoint = vec![2; 16];
+    job.lease = Some(Lease { worker: [16; 16], until: moment() });
+    let item = JobItem {
+        outcome: JobOutcome::Kept,
+        kept: vec!["/collections/customers/label".to_owned()],
+        problem: None,
     };
     let session = Session {
         id: strongroom_model::SessionId::from_bytes([1; 16]),
@@ -289,6 +343,16 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         ("read-backend", row(11, minicbor::to_vec(&backend).unwrap())),
         ("read-admission", row(12, minicbor::to_vec(&admission).unwrap())),
         ("refused-admission-cut", row(12, minicbor::to_vec(&admission).unwrap()[..30].to_vec())),
+        ("read-blueprint", row(13, minicbor::to_vec(&blueprint_row).unwrap())),
+        ("read-blueprint-version", row(14, minicbor::to_vec(&version).unwrap())),
+        (
+            "refused-blueprint-version-cut",
+            row(14, minicbor::to_vec(&version).unwrap()[..60].to_vec()),
+        ),
+        ("read-given", row(15, minicbor::to_vec(&given).unwrap())),
+        ("read-job", row(16, minicbor::to_vec(&job).unwrap())),
+        ("refused-job-cut", row(16, minicbor::to_vec(&job).unwrap()[..40].to_vec())),
+        ("read-job-item", row(17, minicbor::to_vec(&item).unwrap())),
         ("read-value", row(10, minicbor::to_vec(&value).unwrap())),
         ("read-value-nested-63-deep", row(10, nested(63))),
         ("refused-value-nested-64-deep", row(10, nested(64))),
@@ -296,6 +360,38 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         ("refused-user-cut", row(1, minicbor::to_vec(&user).unwrap()[..20].to_vec())),
         ("refused-unknown-kind", row(99, vec![0x80])),
     ]
+}
+
+/// A blueprint with one part of each kind.
+fn blueprint_content() -> BlueprintContent {
+    BlueprintContent {
+        purposes: Vec::new(),
+        collections: vec![BlueprintCollection {
+            name: named("customers"),
+            label: named("Customers"),
+            purposes: vec![named("sales")],
+            subject: SubjectRule::Own,
+            fields: vec![BlueprintField {
+                number: FieldNumber(1),
+                name: named("email"),
+                label: Some(named("E-mail")),
+                kind: FieldType::Email,
+                category: None,
+                mask: Some(Mask::EmailDomain),
+                required: true,
+                scope: false,
+                retired: false,
+            }],
+            retired: false,
+        }],
+        classes: vec![BlueprintClass {
+            name: named("clerk"),
+            label: Some(named("Clerk")),
+            template: None,
+            terms: Some(serde_json::from_str::<ClassTerms>(super::words::CLERK).unwrap()),
+        }],
+        backends: Vec::new(),
+    }
 }
 
 /// A collection with a field of each shape of type.

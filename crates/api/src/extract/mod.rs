@@ -12,7 +12,7 @@ pub(crate) use headers::{
     IF_MATCH, IfMatch, IfMatchHeader, MustRepeatHeader, PURPOSE, REASON, RepeatHeader, USER, etag,
 };
 pub(crate) use path::{
-    ApiKeyPath, BackendPath, ClassPath, CollectionPath, ErasurePath, ReceiptPath, RecordPath,
-    SubjectPath, TenantPath, UserPath,
+    ApiKeyPath, BackendPath, BlueprintPath, ClassPath, CollectionPath, ErasurePath, JobPath,
+    ReceiptPath, RecordPath, SubjectPath, TenantPath, UserPath, VersionPath,
 };
 pub(crate) use query::{Page, PageQuery, Projection, ProjectionQuery};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use strongroom_model::{
-    BackendId, ClassName, CollectionName, ErasureId, KeyId, ReceiptId, RecordId, SubjectId,
-    TenantId, UserId,
+    BackendId, BlueprintName, ClassName, CollectionName, ErasureId, JobId, KeyId, ReceiptId,
+    RecordId, SubjectId, TenantId, UserId,
 };
 
 use super::headers::percent_decoded;
@@ -33,6 +33,9 @@ path!(/** The tenant in the path. */ TenantPath, "tenant", TenantId);
 path!(/** The user in the path. */ UserPath, "user", UserId);
 path!(/** The API key in the path. */ ApiKeyPath, "key", KeyId);
 path!(/** The backend in the path. */ BackendPath, "backend", BackendId);
+path!(/** The blueprint in the path, by its name. */ BlueprintPath, "blueprint", BlueprintName);
+path!(/** The number of a version in the path. */ VersionPath, "version", u32);
+path!(/** The job in the path. */ JobPath, "job", JobId);
 path!(/** The permission class in the path, by its name. */ ClassPath, "class", ClassName);
 path!(/** The collection in the path, by its name. */ CollectionPath, "collection", CollectionName);
 path!(/** The record in the path. */ RecordPath, "record", RecordId);

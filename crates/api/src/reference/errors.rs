@@ -251,6 +251,18 @@ const CODES: &[Code] = &[
         "Give a present one a new secret.",
     ),
     (
+        "too_many_blueprints",
+        409,
+        "The provider has as many blueprints as it can.",
+        "Store another version of a present one.",
+    ),
+    (
+        "too_many_jobs",
+        409,
+        "As many jobs are kept as can be; those that have ended go after 30 days.",
+        "Wait, or name fewer and larger pieces of work.",
+    ),
+    (
         "last_owner",
         409,
         "The tenant must keep an owner who can sign in.",

@@ -1,7 +1,7 @@
 //! Tenants as JSON.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{Email, Label, TenantId, TenantState, Timestamp};
+use strongroom_model::{BlueprintName, Email, Label, TenantId, TenantState, Timestamp};
 use strongroom_vault::{Versioned, tenants};
 use utoipa::ToSchema;
 
@@ -18,6 +18,11 @@ pub(crate) struct NewTenant {
     /// Who is to be its first owner.
     #[serde(deserialize_with = "crate::json::strict")]
     owner: NewOwner,
+    /// The blueprint that it is made from, in its newest version. If absent: no collections, and a
+    /// class of each of the server's templates.
+    #[serde(default)]
+    #[schema(example = "clinic")]
+    blueprint: Option<BlueprintName>,
 }
 
 /// The person who is to be a tenant's first owner.
@@ -36,9 +41,9 @@ impl FromBody for NewTenant {}
 
 impl From<Sent<NewTenant>> for tenants::CreateTenant {
     fn from(sent: Sent<NewTenant>) -> Self {
-        let NewTenant { name, owner } = sent.value;
+        let NewTenant { name, owner, blueprint } = sent.value;
         let owner = tenants::Owner { name: owner.name, email: owner.email };
-        Self { name, owner, idempotency: sent.repeat }
+        Self { name, owner, blueprint, idempotency: sent.repeat }
     }
 }
 
@@ -53,6 +58,17 @@ pub(crate) struct Tenant {
     state: TenantState,
     /// When it was made.
     created_at: Timestamp,
+    /// What it was made from; null where it was made from no blueprint.
+    blueprint: Option<TenantBlueprint>,
+}
+
+/// The blueprint of a tenant, and the version that it was given last.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TenantBlueprint {
+    /// Its name.
+    name: BlueprintName,
+    /// The number of the version.
+    version: u32,
 }
 
 impl From<&Versioned<strongroom_model::Tenant>> for Tenant {
@@ -63,6 +79,10 @@ impl From<&Versioned<strongroom_model::Tenant>> for Tenant {
             name: tenant.name.clone(),
             state: tenant.state,
             created_at: tenant.created_at,
+            blueprint: tenant
+                .blueprint
+                .as_ref()
+                .map(|given| TenantBlueprint { name: given.name.clone(), version: given.version }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use strongroom_client::{NewOwner, NewTenant};
-use strongroom_model::{Email, Label, TenantId};
+use strongroom_model::{BlueprintName, Email, Label, TenantId};
 
 use crate::arguments::PageArguments;
 use crate::commands::{secret_file, show_with_secret};
@@ -24,6 +24,9 @@ pub(crate) enum Tenants {
         /// The owner's e-mail address
         #[arg(long)]
         owner_email: Email,
+        /// Make it from this blueprint, in its newest version
+        #[arg(long, value_name = "NAME")]
+        blueprint: Option<BlueprintName>,
         /// Write the invitation's token to this new file instead of showing it
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
@@ -41,10 +44,10 @@ impl Tenants {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = &session.client;
         match self {
-            Self::Create { name, owner_name, owner_email, secret_file: path } => {
+            Self::Create { name, owner_name, owner_email, blueprint, secret_file: path } => {
                 let file = secret_file(path.as_deref())?;
                 let owner = NewOwner { name: owner_name, email: owner_email };
-                let answer = client.create_tenant(&NewTenant { name, owner }).await?;
+                let answer = client.create_tenant(&NewTenant { name, owner, blueprint }).await?;
                 let token = answer.value.invitation.token.clone();
                 show_with_secret(session, &answer, &token, file, "/invitation/token")
             }

@@ -8,8 +8,7 @@ use strongroom_storage::KeyRange;
 use strongroom_storage::keyspace::RowKind;
 
 use crate::caller::Who;
-use crate::classes::ClassList;
-use crate::classes::create::check_terms;
+use crate::classes::{ClassList, check_terms};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Loaded, Snapshot, Versioned, attempt};
 use crate::{Answer, Expected, TenantCtx, Vault, VaultError, keyspace};

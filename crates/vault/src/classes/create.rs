@@ -11,7 +11,7 @@ use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
 
 /// A tenant has at most so many classes.
-const CLASSES_MAX: usize = 500;
+pub(crate) const CLASSES_MAX: usize = 500;
 
 /// What is wanted.
 #[derive(Debug, Clone)]

@@ -6,10 +6,11 @@ mod list;
 mod templates;
 
 pub use change::{ReplaceClass, remove, replace};
+pub(crate) use create::{CLASSES_MAX, check_terms};
 pub use create::{CreateClass, create};
 pub use list::{list, show};
 pub use templates::{PROVIDER_TEMPLATES, TEMPLATES, Template};
-pub(crate) use templates::{plant, plant_provider};
+pub(crate) use templates::{owner_class, plant, plant_provider, plant_these};
 
 use strongroom_model::{ClassId, ClassName, PermissionClass, TenantId};
 

@@ -155,25 +155,37 @@ pub(crate) async fn plant(
     batch: &mut Batch,
     tenant: TenantId,
 ) -> Result<ClassId, VaultError> {
-    let mut owner = None;
-    let mut list = ClassList::default();
+    let mut wanted = Vec::with_capacity(TEMPLATES.len());
     for template in TEMPLATES {
+        wanted.push((template.name.parse()?, template.label.parse()?, (template.terms)()));
+    }
+    let owner = wanted.iter().position(|(_, _, terms): &(_, _, ClassTerms)| terms.owner);
+    let made = plant_these(vault, batch, tenant, wanted).await?;
+    let owner = owner.and_then(|place| made.get(place)).map(|(_, id)| *id);
+    owner.ok_or_else(|| VaultError::Internal("no owner class among the templates".into()))
+}
+
+/// The class that every tenant has, whatever it is made from.
+pub(crate) fn owner_class() -> Result<(ClassName, Label, ClassTerms), VaultError> {
+    Ok(("owner".parse()?, "Owner".parse()?, owner()))
+}
+
+/// Writes the classes of a new tenant, and gives their names and ids in the same order.
+pub(crate) async fn plant_these(
+    vault: &Vault,
+    batch: &mut Batch,
+    tenant: TenantId,
+    wanted: Vec<(ClassName, Label, ClassTerms)>,
+) -> Result<Vec<(ClassName, ClassId)>, VaultError> {
+    let mut list = ClassList::default();
+    for (name, label, terms) in wanted {
         let id = ClassId::new(vault.now(), &*vault.rng)?;
-        let name: ClassName = template.name.parse()?;
-        let class = PermissionClass {
-            id,
-            name: name.clone(),
-            label: template.label.parse::<Label>()?,
-            terms: (template.terms)(),
-        };
+        let class = PermissionClass { id, name: name.clone(), label, terms };
         put(vault, batch, tenant, &class).await?;
         list.classes.push((name, id));
-        if class.terms.owner {
-            owner = Some(id);
-        }
     }
     put_list(vault, batch, tenant, &list).await?;
-    owner.ok_or_else(|| VaultError::Internal("no owner class among the templates".into()))
+    Ok(list.classes)
 }
 
 /// Writes the provider's classes, one of each of its templates, and gives that of the operators. None

@@ -15,7 +15,7 @@ use crate::{Answer, Flaw, Idempotency, TenantCtx, Vault, VaultError, keyspace};
 /// A collection has at most so many fields.
 pub(crate) const FIELDS_MAX: usize = 500;
 /// A tenant has at most so many collections.
-const COLLECTIONS_MAX: usize = 1000;
+pub(crate) const COLLECTIONS_MAX: usize = 1000;
 
 /// What is wanted.
 #[derive(Debug, Clone)]

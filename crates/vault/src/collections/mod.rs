@@ -5,6 +5,7 @@ mod create;
 mod list;
 
 pub use change::{ChangeCollection, change};
+pub(crate) use create::{COLLECTIONS_MAX, FIELDS_MAX, references};
 pub use create::{CreateCollection, NewField, create};
 pub use list::{list, show};
 

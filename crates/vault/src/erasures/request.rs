@@ -85,7 +85,7 @@ pub async fn request(
     if let Err(error) = vault.carry_out_erasures().await {
         tracing::warn!(error = %error, "an erasure could not be carried out at once; it goes on later");
     }
-    vault.erase_soon.notify_one();
+    vault.work_soon.notify_one();
     let erasure = vault.erasure(&erasure).await?;
     Ok(Answer { value: Requested::Erasure(ErasureView { erasure, collection: name }), lines })
 }

@@ -97,7 +97,8 @@ impl Vault {
         Ok(cleared)
     }
 
-    async fn clear_rows(
+    /// Deletes the rows of a range that are wanted gone, some at a time, and says how many.
+    pub(crate) async fn clear_rows(
         &self,
         range: KeyRange,
         wanted: impl Fn(&[u8]) -> bool,

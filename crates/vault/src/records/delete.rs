@@ -31,7 +31,7 @@ pub async fn delete(
     let lines = attempt(|| once(vault, ctx, &wanted)).await?;
     vault.decoded.forget(ctx.tenant());
     vault.admission.drain().await;
-    vault.erase_soon.notify_one();
+    vault.work_soon.notify_one();
     Ok(Answer { value: (), lines })
 }
 

@@ -61,7 +61,7 @@ pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, strongroom_ke
     if let Err(error) = vault.recall_time().await {
         tracing::warn!(error = %error, "the time that was stored could not be read");
     }
-    vault.erase_soon.notify_one();
+    vault.work_soon.notify_one();
     Ok(unlocked)
 }
 

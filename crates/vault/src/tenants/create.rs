@@ -1,7 +1,7 @@
 //! An operator makes a tenant: its keys, its classes, and an invitation for its first owner.
 
 use strongroom_model::{
-    Action, AuditObject, Email, Label, Principal, Tenant, TenantId, TenantState,
+    Action, AuditObject, BlueprintName, Email, Label, Principal, Tenant, TenantId, TenantState,
 };
 use strongroom_storage::Batch;
 
@@ -10,7 +10,9 @@ use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::trail::Attempted;
 use crate::users::NewUser;
-use crate::{Answer, Idempotency, Secret, TenantCtx, Vault, VaultError, classes, keyspace, users};
+use crate::{
+    Answer, Idempotency, Secret, TenantCtx, Vault, VaultError, blueprints, classes, keyspace, users,
+};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -19,6 +21,9 @@ pub struct CreateTenant {
     pub name: Label,
     /// Who is to be its first owner.
     pub owner: Owner,
+    /// What it is made from, in its newest version; absent: no collections, and one class of each of
+    /// the server's templates.
+    pub blueprint: Option<BlueprintName>,
     /// So that a repeated request makes one tenant.
     pub idempotency: Option<Idempotency>,
 }
@@ -44,8 +49,8 @@ pub struct CreatedTenant {
 /// Makes a tenant.
 ///
 /// # Errors
-/// [`VaultError::Refused`] for whoever is no operator; [`VaultError::SecretAlreadyShown`] for a
-/// request that was carried out before.
+/// [`VaultError::Refused`] for whoever is no operator; [`VaultError::Invalid`] for a blueprint that
+/// there is not; [`VaultError::SecretAlreadyShown`] for a request that was carried out before.
 pub async fn create(
     vault: &Vault,
     ctx: &TenantCtx,
@@ -69,6 +74,11 @@ async fn once(
         Before::Made(_) => return Err(VaultError::SecretAlreadyShown),
     };
 
+    let plan = match &wanted.blueprint {
+        Some(name) => Some(snapshot.plan(name).await?),
+        None => None,
+    };
+
     // The keys come first: rows without keys could not be written, keys without rows are only unused.
     vault.keyring.create_tenant(tenant).await?;
     let row = Tenant {
@@ -76,13 +86,24 @@ async fn once(
         name: wanted.name.clone(),
         state: TenantState::Invited,
         created_at: vault.now(),
+        blueprint: plan.as_ref().map(blueprints::Plan::of_tenant),
     };
     let mut batch = snapshot.into_batch();
     put_tenant(vault, &mut batch, &row).await?;
     let known = keyspace::known_tenant(tenant);
     let value = vault.seal_row(&known, OwnerLeaf::NOBODY, 1, &vault.now()).await?;
     batch.expect_absent(known.clone()).put(known, 1, value);
-    let owner = classes::plant(vault, &mut batch, tenant).await?;
+    let owner = match &plan {
+        Some(plan) => {
+            let by = allowed.who.principal;
+            // The tenant sees in its own log what it was made from.
+            let event =
+                strongroom_model::AuditEvent { code: "blueprint.give", ..allowed.event.clone() };
+            batch.line(vault.line(tenant, Some(ctx), event).await?);
+            blueprints::plant(vault, &mut batch, tenant, plan, by).await?
+        }
+        None => classes::plant(vault, &mut batch, tenant).await?,
+    };
     let new = NewUser {
         name: wanted.owner.name.clone(),
         email: wanted.owner.email.clone(),
@@ -122,6 +143,7 @@ pub(crate) async fn plant_provider(vault: &Vault, operator: Owner) -> Result<Sec
         name: "Provider".parse()?,
         state: TenantState::Active,
         created_at: vault.now(),
+        blueprint: None,
     };
     let mut batch = Batch::new();
     put_tenant(vault, &mut batch, &row).await?;

@@ -51,18 +51,28 @@ impl Vault {
         page: &Page,
     ) -> Result<(Vec<RowKey>, Option<String>), VaultError> {
         let list = [tenant.as_bytes().as_slice(), &[kind.number()]].concat();
+        self.page_below(ctx, &list, page).await
+    }
+
+    /// The same for the row keys with one beginning.
+    pub(crate) async fn page_below(
+        &self,
+        ctx: &TenantCtx,
+        list: &[u8],
+        page: &Page,
+    ) -> Result<(Vec<RowKey>, Option<String>), VaultError> {
         let range = match &page.cursor {
-            None => KeyRange::prefix(&list),
+            None => KeyRange::prefix(list),
             Some(cursor) => {
-                let last = RowKey::new(self.open_cursor(ctx, &list, cursor).await?);
-                KeyRange::after(&last, &list)
+                let last = RowKey::new(self.open_cursor(ctx, list, cursor).await?);
+                KeyRange::after(&last, list)
             }
         };
         let rows = self.store.scan(&range, page.limit.saturating_add(1)).await?;
         let more = rows.len() > page.limit;
         let keys: Vec<RowKey> = rows.into_iter().take(page.limit).map(|(key, _)| key).collect();
         let next = match keys.last() {
-            Some(last) if more => Some(self.seal_cursor(ctx, &list, last.as_bytes()).await?),
+            Some(last) if more => Some(self.seal_cursor(ctx, list, last.as_bytes()).await?),
             Some(_) | None => None,
         };
         Ok((keys, next))

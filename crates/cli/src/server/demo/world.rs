@@ -69,6 +69,7 @@ async fn tenant(
     machine: &Machine,
 ) -> Result<DemoTenant, Failure> {
     let new = NewTenant {
+        blueprint: None,
         name: company.name.parse().map_err(words)?,
         owner: NewOwner {
             name: "Olive Owner".parse().map_err(words)?,

@@ -81,7 +81,7 @@ async fn tenant(
         name: "Olive Owner".parse().map_err(words)?,
         email: format!("owner@{short}.example.org").replace('_', "-").parse().map_err(words)?,
     };
-    let new = NewTenant { name: seed.name, owner };
+    let new = NewTenant { name: seed.name, owner, blueprint: None };
     let made = operator.client.create_tenant(&new).await?.value;
     let id = made.tenant.id;
     let owner = redeem(client, &made.invitation.token, machine).await?;

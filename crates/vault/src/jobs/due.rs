@@ -1,11 +1,13 @@
-//! The server's own work: erasures that wait, and what they left.
+//! The server's own work that is due: erasures that wait, jobs, and what erasures left.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use strongroom_model::{TenantId, Timestamp};
 use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, KeyRange, StoreError};
 
+use crate::jobs::run::LEASE;
 use crate::{Vault, VaultError, keyspace};
 
 /// How often the server looks for work that nobody has announced.
@@ -14,13 +16,14 @@ const EVERY: Duration = Duration::from_mins(1);
 const TENANTS_AT_ONCE: usize = 1000;
 
 impl Vault {
-    /// Does all work that is due: carries out erasures, clears what they left.
+    /// Does all work that is due: carries out erasures, works on jobs, clears what erasures left.
     ///
     /// # Errors
     /// [`VaultError::Locked`]; [`VaultError::Unavailable`]: it goes on at the next call.
     pub async fn run_due_jobs(&self) -> Result<(), VaultError> {
         self.remember_time().await?;
         while self.carry_out_erasures().await? > 0 {}
+        self.run_jobs().await?;
         let prefix = KeyRange::prefix_of(TenantId::PROVIDER, RowKind::KnownTenant);
         let mut range = prefix.clone();
         loop {
@@ -63,7 +66,9 @@ impl Vault {
     /// Does work as it comes up, until the server ends.
     pub async fn work(&self) {
         loop {
-            let _ = tokio::time::timeout(EVERY, self.erase_soon.notified()).await;
+            // A job that another server has begun is looked at again when its lease has passed.
+            let wait = if self.jobs_wait.load(Ordering::Relaxed) { LEASE } else { EVERY };
+            let _ = tokio::time::timeout(wait, self.work_soon.notified()).await;
             self.keyring.expire();
             if self.keyring.is_locked() {
                 continue;

@@ -1,0 +1,117 @@
+//! Jobs as JSON.
+
+use serde::Serialize;
+use strongroom_model::{
+    BlueprintName, JobId, JobKind, JobOutcome, JobState, Progress, TenantId, Timestamp,
+};
+use strongroom_vault::jobs;
+use utoipa::ToSchema;
+
+/// A long-running piece of work.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Job {
+    #[schema(value_type = String)]
+    id: JobId,
+    /// What is to be done: `apply_blueprint`.
+    kind: &'static str,
+    /// The blueprint that tenants are given.
+    blueprint: JobBlueprint,
+    /// Where it stands.
+    state: JobState,
+    /// When it was asked for.
+    asked_at: Timestamp,
+    /// When it began.
+    started_at: Option<Timestamp>,
+    /// When it ended.
+    ended_at: Option<Timestamp>,
+    /// How far it has come, in items.
+    progress: Progress,
+    /// How many items had which outcome.
+    outcomes: Outcomes,
+    /// Why it could not go on, as a stable word.
+    problem: Option<String>,
+}
+
+/// The version that a job gives.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobBlueprint {
+    /// The name of the blueprint.
+    name: BlueprintName,
+    /// The number of the version.
+    version: u32,
+    /// How many tenants were named; null where it is every one that has the blueprint.
+    tenants: Option<usize>,
+}
+
+/// How many items of a job had which outcome.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Outcomes {
+    /// They got all of it.
+    applied: u64,
+    /// They had it already.
+    unchanged: u64,
+    /// They got it but for what they have edited themselves.
+    kept: u64,
+    /// They are not there any more.
+    skipped: u64,
+    /// They got nothing of it.
+    failed: u64,
+}
+
+impl From<&strongroom_model::Job> for Job {
+    fn from(job: &strongroom_model::Job) -> Self {
+        let count = |wanted: JobOutcome| {
+            let found = job.outcomes.iter().find(|count| count.outcome == wanted);
+            found.map_or(0, |count| count.items)
+        };
+        let JobKind::ApplyBlueprint(order) = &job.kind;
+        Self {
+            id: job.id,
+            kind: "apply_blueprint",
+            blueprint: JobBlueprint {
+                name: order.name.clone(),
+                version: order.version,
+                tenants: order.tenants.as_ref().map(Vec::len),
+            },
+            state: job.state,
+            asked_at: job.asked_at,
+            started_at: job.started_at,
+            ended_at: job.ended_at,
+            progress: job.progress,
+            outcomes: Outcomes {
+                applied: count(JobOutcome::Applied),
+                unchanged: count(JobOutcome::Unchanged),
+                kept: count(JobOutcome::Kept),
+                skipped: count(JobOutcome::Skipped),
+                failed: count(JobOutcome::Failed),
+            },
+            problem: job.problem.clone(),
+        }
+    }
+}
+
+/// What became of one item of a job.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobItem {
+    /// The tenant that it is about.
+    #[schema(value_type = String)]
+    tenant: TenantId,
+    /// How it ended.
+    outcome: JobOutcome,
+    /// What stays as the tenant has edited it: the names of the parts.
+    #[schema(example = json!(["/collections/patients/fields/phone/label"]))]
+    kept: Vec<String>,
+    /// Why it failed, as a stable word.
+    problem: Option<String>,
+}
+
+impl From<&jobs::ItemView> for JobItem {
+    fn from(view: &jobs::ItemView) -> Self {
+        Self {
+            tenant: view.tenant,
+            outcome: view.item.outcome,
+            kept: view.item.kept.clone(),
+            problem: view.item.problem.clone(),
+        }
+    }
+}

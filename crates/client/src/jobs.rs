@@ -1,0 +1,132 @@
+//! Jobs: long-running work, watched and stopped by operators.
+
+use serde::{Deserialize, Serialize};
+use strongroom_model::{BlueprintName, JobId, TenantId};
+
+use crate::call::Call;
+use crate::{Answer, Client, ClientError, Listed, Page};
+
+/// A long-running piece of work.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What is to be done.
+    pub kind: String,
+    /// The blueprint that tenants are given.
+    pub blueprint: JobBlueprint,
+    /// Where it stands: `queued`, `running`, `done`, `cancelled`, `failed`.
+    pub state: String,
+    /// When it was asked for, RFC 3339.
+    pub asked_at: String,
+    /// When it began, RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When it ended, RFC 3339.
+    #[serde(default)]
+    pub ended_at: Option<String>,
+    /// How far it has come.
+    pub progress: JobProgress,
+    /// How many items had which outcome.
+    pub outcomes: JobOutcomes,
+    /// Why it could not go on.
+    #[serde(default)]
+    pub problem: Option<String>,
+}
+
+impl Job {
+    /// Whether nothing will be done any more.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.state.as_str(), "queued" | "running")
+    }
+}
+
+/// The version that a job gives.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobBlueprint {
+    /// The name of the blueprint.
+    pub name: BlueprintName,
+    /// The number of the version.
+    pub version: u32,
+    /// How many tenants were named; absent where it is every one that has the blueprint.
+    #[serde(default)]
+    pub tenants: Option<u64>,
+}
+
+/// How far a job has come, in items.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct JobProgress {
+    /// Items that are done.
+    pub done: u64,
+    /// Items in all, as far as they are known.
+    pub total: u64,
+}
+
+/// How many items of a job had which outcome.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct JobOutcomes {
+    /// They got all of it.
+    pub applied: u64,
+    /// They had it already.
+    pub unchanged: u64,
+    /// They got it but for what they have edited themselves.
+    pub kept: u64,
+    /// They are not there any more.
+    pub skipped: u64,
+    /// They got nothing of it.
+    pub failed: u64,
+}
+
+/// What became of one item of a job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobItem {
+    /// The tenant that it is about.
+    pub tenant: TenantId,
+    /// How it ended: `applied`, `kept`, `skipped`, `failed`.
+    pub outcome: String,
+    /// What stays as the tenant has edited it.
+    pub kept: Vec<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub problem: Option<String>,
+}
+
+const PATH: &str = "/v1/provider/jobs";
+
+impl Client {
+    /// The jobs: for operators.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn jobs(&self, page: &Page) -> Result<Answer<Listed<Job>>, ClientError> {
+        Call::get(self, PATH.to_owned()).query(page.query()).read().await
+    }
+
+    /// One job: for operators.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn job(&self, job: JobId) -> Result<Answer<Job>, ClientError> {
+        Call::get(self, format!("{PATH}/{job}")).read().await
+    }
+
+    /// What became of the items of a job: for operators.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn job_items(
+        &self,
+        job: JobId,
+        page: &Page,
+    ) -> Result<Answer<Listed<JobItem>>, ClientError> {
+        Call::get(self, format!("{PATH}/{job}/items")).query(page.query()).read().await
+    }
+
+    /// Stops a job: for operators.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn cancel_job(&self, job: JobId) -> Result<Answer<Job>, ClientError> {
+        Call::ask(self, format!("{PATH}/{job}/cancel")).read().await
+    }
+}
