@@ -132,6 +132,12 @@ async fn fields_of(owner: &Caller, collection: &str) -> BTreeMap<String, Value> 
     fields.map(|field| (field["name"].as_str().unwrap().to_owned(), field.clone())).collect()
 }
 
+/// Creates a record for the care of patients, and gives its id.
+async fn record(owner: &Caller, collection: &str, fields: Value) -> String {
+    let call = owner.call("POST", &format!("/collections/{collection}/records"));
+    call.header("Strongroom-Purpose", "care").json(&json!({"fields": fields})).send().await.id()
+}
+
 async fn names(owner: &Caller, path: &str) -> BTreeSet<String> {
     let all = owner.all(path, 100).await;
     all.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
@@ -166,10 +172,10 @@ async fn a_hundred_tenants_come_into_being_ready_to_work() {
         assert_eq!(fields["birth_date"]["number"], 4);
         assert_eq!(fields["name"]["required"], true);
 
-        let body = json!({"fields": {"name": "Mira Halloran", "note": "n"}});
-        let record = made.owner.post("/collections/patients/records", body).await.id();
-        let body = json!({"fields": {"patient": record, "kind": "first", "findings": "f"}});
-        assert_eq!(made.owner.post("/collections/visits/records", body).await.status, 201);
+        let patient = json!({"name": "Mira Halloran", "note": "n"});
+        let patient = record(&made.owner, "patients", patient).await;
+        let visit = json!({"patient": patient, "kind": "first", "findings": "f"});
+        record(&made.owner, "visits", visit).await;
         let tenant = made.owner.get(&format!("/v1/tenants/{}", made.id)).await.ok();
         assert_eq!(tenant["blueprint"], json!({"name": "clinic", "version": 1}));
         let log = made.owner.all("/audit", 400).await;
@@ -188,8 +194,7 @@ async fn the_classes_of_a_blueprint_show_their_holders_what_they_say() {
     stored(&server.operator(), &clinic()).await;
     let made = make(&server, "Clinic").await;
     let fields = json!({"name": "Mira Halloran", "phone": "+353 1 555 0141", "note": "n"});
-    let record =
-        made.owner.post("/collections/patients/records", json!({"fields": fields})).await.id();
+    let record = record(&made.owner, "patients", fields).await;
     let path = format!("/collections/patients/records/{record}");
     let ends = server.clock.in_seconds(60 * 60);
     for (class, purpose, clear, masked) in [
@@ -677,8 +682,8 @@ async fn a_new_tenant_admits_the_backends_of_its_blueprint_and_may_revoke_them()
     );
     let body = json!({"external_id": "u-1", "name": "Mo Managed", "classes": ["owner"]});
     tenant.owner.put("/users:upsert", body).await.ok();
-    let record = json!({"fields": {"name": "Mira Halloran", "note": "n"}});
-    let record = tenant.owner.post("/collections/patients/records", record).await.id();
+    let patient = json!({"name": "Mira Halloran", "note": "n"});
+    let record = record(&tenant.owner, "patients", patient).await;
     let read = || {
         let call = tenant
             .owner

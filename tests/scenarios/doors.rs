@@ -17,13 +17,17 @@ async fn routes(server: &Server) -> Vec<Route> {
     let document = server.nobody().get("/openapi.json").await.ok();
     let mut routes = Vec::new();
     for (template, methods) in document["paths"].as_object().unwrap() {
-        let path = ["tenant", "user", "key", "backend", "record", "subject", "erasure", "receipt"]
+        let names =
+            ["tenant", "user", "key", "backend", "record", "subject", "erasure", "receipt", "job"];
+        let path = names
             .iter()
-            .zip(["ten", "usr", "key", "bck", "rec", "sub", "ers", "rcp"])
+            .zip(["ten", "usr", "key", "bck", "rec", "sub", "ers", "rcp", "job"])
             .fold(template.clone(), |path, (name, prefix)| {
                 path.replace(&format!("{{{name}}}"), &format!("{prefix}_{}", "1".repeat(26)))
             })
             .replace("{class}", "clerk")
+            .replace("{blueprint}", "clinic")
+            .replace("{version}", "1")
             .replace("{collection}", "patients");
         assert!(!path.contains('{'), "a parameter is not known here: {path}");
         for (method, operation) in methods.as_object().unwrap() {

@@ -103,11 +103,10 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`VaultError::Invalid`] for what is none.
     async fn known_tenants(&mut self, named: &[TenantId]) -> Result<Vec<TenantId>, VaultError> {
-        let mut flaws = Flaws::default();
         if named.is_empty() || named.len() > TENANTS_MAX {
-            flaws.add("/tenants", "1 to 10000 tenants are named, or none");
-            flaws.check()?;
+            return Err(VaultError::invalid("/tenants", "1 to 10000 tenants are named, or none"));
         }
+        let mut flaws = Flaws::default();
         let keys: Vec<_> = named.iter().map(|tenant| keyspace::known_tenant(*tenant)).collect();
         let found = self.load_many::<Timestamp>(&keys).await?;
         for (place, found) in found.iter().enumerate() {

@@ -48,21 +48,20 @@ fn check_collection(
     }
     for (place, field) in new.fields.iter().enumerate() {
         let at = format!("{at}/fields/{place}");
-        match old.fields.iter().find(|it| it.number == field.number) {
-            Some(known) => check_field(known, field, &at, flaws),
-            None => {
-                if let Some(known) = old.fields.iter().find(|it| it.name == field.name) {
-                    let detail = format!("`{}` has the number {}", field.name, known.number.0);
-                    flaws.add(format!("{at}/number"), detail);
-                } else if let Some(highest) = highest.filter(|highest| field.number < *highest) {
-                    let detail = format!("a new field's number is above {}", highest.0);
-                    flaws.add(format!("{at}/number"), detail);
-                }
-                if field.required {
-                    let detail = "a field that is added later cannot be required";
-                    flaws.add(format!("{at}/required"), detail);
-                }
-            }
+        if let Some(known) = old.fields.iter().find(|it| it.number == field.number) {
+            check_field(known, field, &at, flaws);
+            continue;
+        }
+        if let Some(known) = old.fields.iter().find(|it| it.name == field.name) {
+            let detail = format!("`{}` has the number {}", field.name, known.number.0);
+            flaws.add(format!("{at}/number"), detail);
+        } else if let Some(highest) = highest.filter(|highest| field.number < *highest) {
+            let detail = format!("a new field's number is above {}", highest.0);
+            flaws.add(format!("{at}/number"), detail);
+        }
+        if field.required {
+            let detail = "a field that is added later cannot be required";
+            flaws.add(format!("{at}/required"), detail);
         }
     }
 }

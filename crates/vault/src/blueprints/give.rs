@@ -5,9 +5,9 @@ use strongroom_access_policy::{AccessRequest, Actor, Facts, HeldClass, Refusal, 
 use strongroom_keyring::Half;
 use strongroom_model::{
     Action, ApplyBlueprint, AuditObject, BlueprintClass, BlueprintCollection, BlueprintOfTenant,
-    BlueprintVersion, ClassId, ClassTerms, Collection, CollectionName, FieldName, Given, GivenClass,
-    GivenCollection, JobId, JobItem, JobName, JobOutcome, PermissionClass, Principal, SubjectRule,
-    Tenant, TenantId, TenantState,
+    BlueprintVersion, ClassId, ClassTerms, Collection, CollectionName, FieldName, Given,
+    GivenClass, GivenCollection, JobId, JobItem, JobName, JobOutcome, PermissionClass, Principal,
+    SubjectRule, Tenant, TenantId, TenantState,
 };
 use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, KeyRange};
@@ -278,7 +278,7 @@ impl Work<'_> {
             let at = format!("/collections/{}", collection.name);
             match place.and_then(|place| given.get_mut(place)) {
                 Some(given) if given.number == entry.number => {
-                    let base = self.base(snapshot, given.version).await?;
+                    let base = base(snapshot, self.order, given.version).await?;
                     let base = base.content.collections.iter().find(|it| it.name == given.name);
                     let base = base.ok_or_else(crate::rows::damaged)?;
                     if entry.erased {
@@ -306,7 +306,7 @@ impl Work<'_> {
                 }
             }
         }
-        let new = self.leading_somewhere(new, &has);
+        let new = self.leading_somewhere(new, has);
         if new.is_empty() {
             return Ok(given);
         }
@@ -318,7 +318,7 @@ impl Work<'_> {
         }
         let slots = self.vault.keyring.take_slots(self.tenant, Half::Data, new.len()).await?;
         for (collection, slot) in new.into_iter().zip(slots) {
-            let made = enlist(self.vault, &mut list, collection, slot, &has)?;
+            let made = enlist(self.vault, &mut list, collection, slot, has)?;
             put_new(self.vault, &mut self.batch, self.tenant, &made).await?;
             let Collection { name, number, .. } = made;
             given.push(GivenCollection { name, number, version: self.order.version });
@@ -402,14 +402,14 @@ impl Work<'_> {
                 }
                 // The tenant has removed it.
                 (None, Some(before)) => {
-                    let base = self.base(snapshot, before.version).await?;
+                    let base = base(snapshot, self.order, before.version).await?;
                     if class_in(&base, class).is_none_or(|base| base != class) {
                         self.kept.push(format!("/classes/{}", class.name));
                     }
                     Some(before.clone())
                 }
                 (Some(id), Some(before)) if id == before.id => {
-                    let base = self.base(snapshot, before.version).await?;
+                    let base = base(snapshot, self.order, before.version).await?;
                     let base = class_in(&base, class).ok_or_else(crate::rows::damaged)?;
                     self.merge_class(snapshot, id, base, class).await?;
                     Some(before.clone())
@@ -488,19 +488,18 @@ impl Work<'_> {
         self.kept.push(format!("/classes/{}", class.name));
         Ok(None)
     }
+}
 
-    /// The version that something of the tenant's was compared with last.
-    async fn base(
-        &self,
-        snapshot: &mut Snapshot<'_>,
-        version: u32,
-    ) -> Result<Loaded<BlueprintVersion>, VaultError> {
-        snapshot.blueprint_version(self.order.blueprint, version).await.map_err(|error| match error
-        {
-            VaultError::NotFound => crate::rows::damaged(),
-            other => other,
-        })
-    }
+/// The version that something of the tenant's was compared with last.
+async fn base(
+    snapshot: &mut Snapshot<'_>,
+    order: &ApplyBlueprint,
+    version: u32,
+) -> Result<Loaded<BlueprintVersion>, VaultError> {
+    snapshot.blueprint_version(order.blueprint, version).await.map_err(|error| match error {
+        VaultError::NotFound => crate::rows::damaged(),
+        other => other,
+    })
 }
 
 fn class_in<'v>(

@@ -177,7 +177,9 @@ impl Vault {
         }
         let found = snapshot.load::<Job>(&key).await?.ok_or(VaultError::NotFound)?;
         let mut job = (*found.value).clone();
-        outcomes.iter().for_each(|outcome| job.count(*outcome));
+        for outcome in outcomes {
+            job.count(*outcome);
+        }
         job.checkpoint.clone_from(&page.checkpoint);
         if page.is_last {
             job.state = job.state.finish()?;
@@ -206,7 +208,9 @@ impl Vault {
             return Ok(());
         }
         let mut job = (*found.value).clone();
-        outcomes.iter().for_each(|outcome| job.count(*outcome));
+        for outcome in outcomes {
+            job.count(*outcome);
+        }
         self.put_job(snapshot, key, found.version, &job).await
     }
 
