@@ -42,6 +42,9 @@ async fn stored(operator: &Caller, content: &Value) -> Value {
     answer.json()
 }
 
+/// Breaks a rule in a blueprint.
+type Break = fn(&mut Value);
+
 /// Something of a list by its name.
 fn named<'v>(list: &'v mut Value, name: &str) -> &'v mut Value {
     list.as_array_mut().unwrap().iter_mut().find(|it| it["name"] == name).unwrap()
@@ -371,19 +374,18 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_changes() {
     stored(&operator, &clinic()).await;
     let tenant = make(&server, "Clinic").await;
     let before = tenant.owner.all("/collections", 100).await;
-    type Break = fn(&mut Value);
     let cases: &[(&str, Break)] = &[
         ("/collections/0/fields/2/type", |it| {
-            field(it, "patients", "phone")["type"] = "text".into()
+            field(it, "patients", "phone")["type"] = "text".into();
         }),
         ("/collections/1/fields/2/type", |it| {
             field(it, "visits", "kind")["type"]["choice"][0]["label"] = "Other".into();
         }),
         ("/collections/0/fields/2/number", |it| {
-            field(it, "patients", "phone")["name"] = "mobile".into()
+            field(it, "patients", "phone")["name"] = "mobile".into();
         }),
         ("/collections/0/fields/2/number", |it| {
-            field(it, "patients", "phone")["number"] = 9.into()
+            field(it, "patients", "phone")["number"] = 9.into();
         }),
         ("/collections/0/fields", |it| field(it, "patients", "phone")["number"] = 9.into()),
         ("/collections/0/fields/5/number", |it| {
@@ -399,25 +401,25 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_changes() {
         ("/collections/0/fields", |it| drop(fields(it, "patients").remove(4))),
         ("/collections", |it| drop(it["collections"].as_array_mut().unwrap().remove(2))),
         ("/collections/1/subject", |it| {
-            named(&mut it["collections"], "visits")["subject"] = "own".into()
+            named(&mut it["collections"], "visits")["subject"] = "own".into();
         }),
         ("/collections/0/fields/0/required", |it| {
-            field(it, "patients", "name")["required"] = false.into()
+            field(it, "patients", "name")["required"] = false.into();
         }),
         ("/collections/0/fields/0/category", |it| {
-            field(it, "patients", "name")["category"] = "pd:Age".into()
+            field(it, "patients", "name")["category"] = "pd:Age".into();
         }),
         ("/collections/0/fields/4/scope", |it| {
-            field(it, "patients", "note")["scope"] = true.into()
+            field(it, "patients", "note")["scope"] = true.into();
         }),
         ("/collections/0/fields/1/mask", |it| {
-            field(it, "patients", "email")["mask"] = "year".into()
+            field(it, "patients", "email")["mask"] = "year".into();
         }),
         ("/collections/0/purposes/0", |it| {
-            named(&mut it["collections"], "patients")["purposes"][0] = "sales".into()
+            named(&mut it["collections"], "patients")["purposes"][0] = "sales".into();
         }),
         ("/collections/1/fields/0/type", |it| {
-            named(&mut it["collections"], "patients")["retired"] = true.into()
+            named(&mut it["collections"], "patients")["retired"] = true.into();
         }),
         ("/collections/1/subject", |it| field(it, "visits", "patient")["retired"] = true.into()),
         ("/classes/1/terms/rules/0/collection", |it| {
@@ -429,7 +431,7 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_changes() {
                 "nam".into();
         }),
         ("/classes/0/terms/owner", |it| {
-            named(&mut it["classes"], "doctor")["terms"]["owner"] = true.into()
+            named(&mut it["classes"], "doctor")["terms"]["owner"] = true.into();
         }),
         ("/classes/0/name", |it| named(&mut it["classes"], "doctor")["name"] = "owner".into()),
         ("/classes/0/terms/administrative", |it| {
@@ -440,7 +442,7 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_changes() {
             drop(named(&mut it["classes"], "doctor").as_object_mut().unwrap().remove("terms"))
         }),
         ("/classes/3/template", |it| {
-            named(&mut it["classes"], "privacy_officer")["template"] = "owner".into()
+            named(&mut it["classes"], "privacy_officer")["template"] = "owner".into();
         }),
         ("/backends/0/backend", |it| {
             it["backends"] =
