@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod erasure;
 pub mod ids;
 pub mod names;
+pub mod objects;
 pub mod record;
 pub mod states;
 pub mod subject;
