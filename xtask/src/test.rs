@@ -1,6 +1,7 @@
 //! `cargo xtask test`: prepares what the tests need and runs them all.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::command::{self, Failure};
@@ -24,11 +25,27 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
 /// What the README and the tutorials have their readers use, and what Debian calls it.
 const PROGRAMS: [&str; 2] = ["curl", "openssl"];
 
+/// The database out of which a how-to moves a table; Debian's package has server and client.
+const POSTGRESQL: &str = "postgresql";
+
+/// Whether there is a client, and a server where the tests look for one.
+fn has_postgresql() -> bool {
+    let beside = command::output(Command::new("pg_config").arg("--bindir"));
+    let mut folders: Vec<PathBuf> = beside.iter().map(|folder| folder.trim().into()).collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    command::succeeds(Command::new("psql").arg("--version"))
+        && folders.iter().any(|folder| folder.join("initdb").exists())
+}
+
 fn ensure_programs() -> Result<(), Failure> {
     // `openssl` is asked without dashes, `curl` with them.
     let answers = |name: &str, flag: &str| command::succeeds(Command::new(name).arg(flag));
     let is_there = |name: &str| answers(name, "--version") || answers(name, "version");
-    let missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_there(name)).collect();
+    let mut missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_there(name)).collect();
+    if !has_postgresql() {
+        missing.push(POSTGRESQL);
+    }
     ensure_packages(&missing)
 }
 

@@ -54,9 +54,13 @@ pub fn decide_list<'a>(
 pub fn absent(facts: &Facts<'_>, request: &AccessRequest<'_>, now: Timestamp) -> Refusal {
     match stop_request(facts, request, now) {
         Some(missing @ (Missing::Ceiling(CeilingKind::Residency) | Missing::User)) => {
-            Refusal { missing, openness: Openness::Reason }
+            Refusal { action: request.action, missing, openness: Openness::Reason }
         }
-        Some(_) | None => Refusal { missing: Missing::Object, openness: Openness::Nothing },
+        Some(_) | None => Refusal {
+            action: request.action,
+            missing: Missing::Object,
+            openness: Openness::Nothing,
+        },
     }
 }
 
@@ -592,7 +596,7 @@ fn refuse(
     } else {
         Openness::Nothing
     };
-    Refusal { missing, openness }
+    Refusal { action: request.action, missing, openness }
 }
 
 /// Whether what it is about has been erased, so that nobody may hear of it as if it existed.

@@ -12,6 +12,8 @@ use crate::facts::CeilingKind;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("refused: {}", self.reason_code())]
 pub struct Refusal {
+    /// What was to be done.
+    pub(crate) action: Action,
     pub(crate) missing: Missing,
     pub(crate) openness: Openness,
 }
@@ -114,9 +116,18 @@ impl Refusal {
                 | Missing::ClearView(_)
                 | Missing::Condition(..)
                 | Missing::Ceiling(_) => {
-                    Answer::Forbidden { missing: &self.missing, ask: self.missing.ask() }
+                    Answer::Forbidden { missing: &self.missing, ask: self.ask() }
                 }
             },
+        }
+    }
+
+    /// Whom to ask. Where a rule for an administrative action is missing that is somebody who has
+    /// it and can do it; data a caller uses themselves, so their classes have to be changed.
+    const fn ask(&self) -> Ask {
+        match &self.missing {
+            Missing::Rule(_) if self.action.is_of_tenants_admins() => Ask::HolderOf(self.action),
+            missing => missing.ask(),
         }
     }
 
@@ -157,8 +168,8 @@ impl Missing {
         }
     }
 
-    /// Whom to ask for it.
-    pub const fn ask(&self) -> Ask {
+    /// Whom to ask for it, whatever was to be done.
+    const fn ask(&self) -> Ask {
         match self {
             Self::Condition(_, Condition::SecondFactor)
             | Self::Purpose(_)

@@ -316,6 +316,12 @@ fn known(method: &Method) -> Option<&'static str> {
     }
 }
 
+/// In whole thousandths, so that the number is as short as it is exact.
+fn milliseconds(took: Duration) -> f64 {
+    let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    f64::from(micros) / 1000.0
+}
+
 /// One line for each request: no path, query, header or body, for these can hold client data.
 fn log(
     notes: &Notes,
@@ -327,7 +333,7 @@ fn log(
     let method = method.unwrap_or("-");
     let route = notes.route.get().map_or("-", |route| &**route);
     let principal = notes.principal.get().copied().unwrap_or("-");
-    let duration_ms = took.as_secs_f64() * 1000.0;
+    let duration_ms = milliseconds(took);
     let (request_id, status) = (notes.id, status.as_u16());
     match problem.map(|problem| (problem.code(), problem.cause())) {
         Some((code, Some(cause))) => {
@@ -339,5 +345,21 @@ fn log(
         None => {
             tracing::info!(%request_id, method, route, status, duration_ms, principal, "a request ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_in_the_log_has_at_most_three_decimals() {
+        for micros in (0..5_000_000).step_by(37) {
+            let shown = milliseconds(Duration::from_nanos(micros * 1000 + 999)).to_string();
+            let decimals = shown.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            assert!(decimals <= 3, "{shown}");
+        }
+        assert_eq!(milliseconds(Duration::from_nanos(360_537_999)).to_string(), "360.537");
+        assert_eq!(milliseconds(Duration::from_secs(1)).to_string(), "1000");
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use strongroom_model::FieldName;
+use strongroom_model::objects::Strict;
+pub(crate) use strongroom_model::objects::{object as strict, objects as strict_items};
 use strongroom_vault::Flaw;
 
 use crate::limits::DEPTH_MAX;
@@ -30,25 +31,6 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         .map_err(|error| explain(body, &error))
 }
 
-/// Reads a struct from an object only; by itself it would be read from an array too.
-pub(crate) fn strict<'de, T, D>(from: D) -> Result<T, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Strict::deserialize(from).map(|strict| strict.0)
-}
-
-/// The same for the items of an array.
-pub(crate) fn strict_items<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    let items = Vec::<Strict<T>>::deserialize(from)?;
-    Ok(items.into_iter().map(|strict| strict.0).collect())
-}
-
 /// Reads a member of a merge patch that may be absent, but not null: what it names cannot be taken
 /// away.
 pub(crate) fn present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
@@ -67,28 +49,6 @@ where
     D: Deserializer<'de>,
 {
     from.deserialize_map(MembersVisitor(PhantomData))
-}
-
-struct Strict<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(StrictVisitor(PhantomData))
-    }
-}
-
-struct StrictVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for StrictVisitor<T> {
-    type Value = Strict<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Strict<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members)).map(Strict)
-    }
 }
 
 struct MembersVisitor<K, V>(PhantomData<(K, V)>);

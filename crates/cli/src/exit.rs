@@ -169,8 +169,10 @@ fn next_step(code: &ProblemCode) -> Option<&'static str> {
         ProblemCode::SecretAlreadyShown => Some("revoke it and make another one"),
         ProblemCode::Locked => Some("unlock the server with `strongroom unlock`"),
         ProblemCode::Unavailable | ProblemCode::Conflict => Some("try again later"),
-        ProblemCode::NotFound
-        | ProblemCode::Erased
+        ProblemCode::NotFound => {
+            Some("look at the names and ids, and with `strongroom whoami` at whose token it is")
+        }
+        ProblemCode::Erased
         | ProblemCode::IdempotencyKeyReused
         | ProblemCode::ExternalIdTaken
         | ProblemCode::Held

@@ -122,18 +122,38 @@ pub(crate) fn definition<T: DeserializeOwned>(path: &Path) -> Result<T, Failure>
     read.map_err(|error| Failure::local(format!("`{}`: {error}", path.display())))
 }
 
+/// The part of the library's message that is ours: what was expected. What was found may be data.
+fn expected(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+    match expected {
+        Some(known) if message.starts_with("unknown field") => {
+            let known = known.trim_start_matches("one of ");
+            format!(": an unknown member; known here: {known}")
+        }
+        Some(other) => format!(": expected {other}"),
+        // The name in it is of our own struct.
+        None if message.starts_with("missing field") => {
+            format!(": {}", message.replacen("field", "member", 1))
+        }
+        None => String::new(),
+    }
+}
+
 /// Client data in a JSON file. What is wrong with it is said without its content.
 pub(crate) fn client_data<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     let text = Zeroizing::new(text(path)?);
     serde_json::from_str(&text).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "is not what this command takes",
+        let (what, why) = match error.classify() {
+            serde_json::error::Category::Data => {
+                ("is not what this command takes", expected(&error.to_string()))
+            }
             serde_json::error::Category::Io
             | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof => "is not JSON",
+            | serde_json::error::Category::Eof => ("is not JSON", String::new()),
         };
         Failure::local(format!(
-            "`{}` {what}, at line {} column {}",
+            "`{}` {what}, at line {} column {}{why}",
             path.display(),
             error.line(),
             error.column()

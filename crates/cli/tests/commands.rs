@@ -173,6 +173,31 @@ fn serve_says_what_is_wrong_in_one_line() {
 }
 
 #[test]
+fn unlocking_without_the_holder_says_so_at_once() {
+    let place = Place::new();
+    place.run("init --store redb:store --holder holder --seal-key-file key").well();
+    let server = place.start("serve --store redb:store --holder holder --listen 127.0.0.1:0");
+    std::fs::rename(place.path("holder"), place.path("gone")).unwrap();
+    let unlock = format!("unlock --seal-key-file key --server {}", server.address());
+    // The server says `Retry-After`; a person would wait for minutes and not know for what.
+    let mut command = place.command(&unlock);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    for _ in 0..600 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let ended = child.try_wait().unwrap();
+    let _ = child.kill();
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(6), "it waits");
+    place.run(&unlock).fails(6, "the holder's medium");
+    std::fs::rename(place.path("gone"), place.path("holder")).unwrap();
+    place.run(&unlock).well();
+    assert_eq!(server.stop("INT").0, 0);
+}
+
+#[test]
 fn rejects_have_a_place_before_anything_is_sent() {
     let place = Place::new();
     place.write("token", "srs_secret");

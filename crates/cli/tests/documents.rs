@@ -10,14 +10,19 @@
 )]
 
 mod harness;
+#[path = "harness/postgres.rs"]
+mod postgres;
 mod transcript;
 
 use std::path::Path;
 
+use postgres::Cluster;
 use transcript::shell::Reader;
 
 /// The page that says what the other pages of its folder begin with.
 const PREPARATION: &str = "README.md";
+/// The page whose reader has a database too, and makes a server of its own.
+const WITH_POSTGRESQL: &str = "move-a-postgresql-table-in.md";
 
 /// Does what a document says, in a folder of its own.
 fn follow(document: &str) {
@@ -60,7 +65,7 @@ fn every_page_of_the_how_tos_does_what_it_shows() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let steps = transcript::steps(&std::fs::read_to_string(folder.join(&name)).unwrap());
-        if steps.is_empty() || name == PREPARATION {
+        if steps.is_empty() || name == PREPARATION || name == WITH_POSTGRESQL {
             continue;
         }
         let mut reader = Reader::new();
@@ -71,6 +76,13 @@ fn every_page_of_the_how_tos_does_what_it_shows() {
         followed += 1;
     }
     assert!(followed > 10);
+}
+
+#[test]
+fn a_table_of_postgresql_is_moved_in_as_shown() {
+    let cluster = Cluster::start();
+    let mut reader = Reader::with(&cluster.variables());
+    follow_with(&mut reader, &format!("docs/how-to/{WITH_POSTGRESQL}"));
 }
 
 /// The texts of a package's files that may hold tests, with their paths.

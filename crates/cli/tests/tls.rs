@@ -98,7 +98,7 @@ fn a_server_is_believed_whose_certificate_comes_from_an_authority_that_is_named(
     // The server's own certificate is not one of an authority.
     status(&format!("{address} --ca-file cert.pem")).fails(1, "not known here");
     // Plain HTTP to a server that speaks TLS, which the token would have gone to.
-    assert_eq!(status(&as_name(&server, "http://127.0.0.1")).exit, 6);
+    status(&as_name(&server, "http://127.0.0.1")).fails(6, "perhaps it speaks TLS");
 
     for (file, content, said) in [
         ("empty.pem", "", "no certificate as PEM"),
@@ -118,6 +118,23 @@ fn a_server_is_believed_whose_certificate_comes_from_an_authority_that_is_named(
     }
     status(&format!("{address} --ca-file nowhere.pem")).fails(1, "nowhere.pem");
     assert_eq!(place.run("config check --ca-file empty.pem").exit, 8);
+    assert_eq!(server.stop("TERM").0, 0);
+}
+
+#[test]
+fn a_certificate_that_signs_itself_is_said_to_be_the_wrong_kind() {
+    let place = installed();
+    let key = KeyPair::generate().unwrap();
+    let mut wanted = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    place.write("cert.pem", &wanted.self_signed(&key).unwrap().pem());
+    place.write("key.pem", &key.serialize_pem());
+    let server = serve(&place);
+    let address = as_name(&server, "https://localhost");
+    for named in ["", " --ca-file cert.pem"] {
+        let ran = place.run(&format!("status --server {address}{named}"));
+        ran.fails(1, "its certificate is one of an authority");
+    }
     assert_eq!(server.stop("TERM").0, 0);
 }
 

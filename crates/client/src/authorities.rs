@@ -68,6 +68,9 @@ fn builder(
         .map_err(|_| ClientError::Header("the HTTP client cannot be built"))
 }
 
+/// What webpki calls a certificate of an authority where that of a server should be.
+const AUTHORITY_AS_SERVER: &str = "CaUsedAsEndEntity";
+
 /// What is wrong with the TLS of whoever answers, if it is that.
 pub(crate) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
@@ -109,6 +112,11 @@ fn reason(error: &rustls::Error) -> Option<&'static str> {
             "its certificate is for another name"
         }
         CertificateError::Revoked => "its certificate was revoked",
+        // `openssl req -x509` makes such ones. The library has no other way to tell it than its text.
+        CertificateError::Other(other) if other.to_string().contains(AUTHORITY_AS_SERVER) => {
+            "its certificate is one of an authority, perhaps signed by itself, and not one that an \
+             authority has given to a server"
+        }
         _ => "its certificate cannot be used",
     })
 }

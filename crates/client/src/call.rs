@@ -21,6 +21,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const RETRY_AFTER_SECONDS_MAX: u64 = 60;
 /// Answers are not read beyond this, so that what answers cannot fill the memory.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What the HTTP library says of an answer that is not HTTP, such as TLS's alert to plain HTTP.
+const NO_HTTP: &str = "invalid HTTP version parsed";
 /// Bytes of an idempotency key's randomness: 128 bits.
 const KEY_BYTES: usize = 16;
 
@@ -82,6 +84,8 @@ enum Again {
     Harmless,
     /// It might be carried out twice.
     Harmful,
+    /// Somebody waits for the answer and decides: nothing is sent again, whatever the server says.
+    Never,
 }
 
 /// A request before it is sent.
@@ -128,6 +132,11 @@ impl<'c> Call<'c> {
         let mut call = Self::new(client, Method::POST, path, Again::Harmless);
         call.headers.insert("idempotency-key", key);
         Ok(call)
+    }
+
+    /// The same, and never sent again.
+    pub(crate) fn ask_once(client: &'c Client, path: String) -> Self {
+        Self::new(client, Method::POST, path, Again::Never)
     }
 
     pub(crate) fn put(client: &'c Client, path: String) -> Self {
@@ -195,7 +204,8 @@ impl<'c> Call<'c> {
         match &failed.error {
             // A locked server stays locked until a person comes.
             ClientError::Problem(problem) => {
-                problem.retryable
+                self.again != Again::Never
+                    && problem.retryable
                     && problem.code != crate::ProblemCode::Locked
                     && failed
                         .retry_after
@@ -296,7 +306,10 @@ impl<'c> Call<'c> {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let reason = cause.to_string();
+        let mut reason = cause.to_string();
+        if reason == NO_HTTP && !address.starts_with("https://") {
+            reason.push_str("; perhaps it speaks TLS: `https://…`");
+        }
         Failed {
             error: ClientError::Unreachable { address, reason },
             retry_after: None,

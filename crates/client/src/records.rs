@@ -188,7 +188,7 @@ impl Scoped<'_> {
         Call::get(self.client, path).query(shown.query()).read().await
     }
 
-    /// The record that has this external id.
+    /// The record that has this external id, in the caller's view.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -196,13 +196,15 @@ impl Scoped<'_> {
         &self,
         collection: &CollectionName,
         external_id: &ExternalId,
+        shown: &Shown,
     ) -> Result<Answer<Record>, ClientError> {
         #[derive(Serialize)]
         struct Body<'b> {
             external_id: &'b ExternalId,
         }
         let path = self.path(&format!("collections/{collection}/records:lookup"));
-        Call::ask(self.client, path).json(&Body { external_id })?.read().await
+        let call = Call::ask(self.client, path).query(shown.query());
+        call.json(&Body { external_id })?.read().await
     }
 
     /// Changes a record.

@@ -106,7 +106,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn unlock(&self, with: &Unlocking) -> Result<Answer<Status>, ClientError> {
-        Call::ask(self, "/v1/system/unlock".to_owned()).json(with)?.read().await
+        Call::ask_once(self, "/v1/system/unlock".to_owned()).json(with)?.read().await
     }
 
     /// Drops the server's keys: for operators.

@@ -284,7 +284,8 @@ async fn within<T>(
 }
 
 fn warn_behind(holder: &Arc<dyn Holder>, error: &HolderError) {
-    tracing::warn!(holder = ?holder.id(), class = holder.class(), %error, "a holder is behind");
+    let id = format!("{:032x}", u128::from_be_bytes(holder.id().0));
+    tracing::warn!(holder = id, class = holder.class(), %error, "a holder is behind");
 }
 
 /// What a holder's error means to somebody who needs its share.

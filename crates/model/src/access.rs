@@ -104,10 +104,20 @@ actions! {
     ManageBackends = 66, "manage_backends";
 }
 
+/// Actions with lower numbers are about records.
+const FIRST_ADMINISTRATIVE: u8 = 32;
+/// Actions from this number on are the provider's own.
+const FIRST_OF_PROVIDER: u8 = 64;
+
 impl Action {
     /// Whether it is about records, so that collection, fields, rows and purpose count.
     pub const fn is_data(self) -> bool {
-        self.number() < 32
+        self.number() < FIRST_ADMINISTRATIVE
+    }
+
+    /// Whether it is one of the administrative actions that a tenant's own classes give.
+    pub const fn is_of_tenants_admins(self) -> bool {
+        self.number() >= FIRST_ADMINISTRATIVE && self.number() < FIRST_OF_PROVIDER
     }
 }
 
@@ -184,7 +194,7 @@ pub struct ClassTerms {
     pub owner: bool,
     /// What it allows on records. Rules only allow; nothing forbids but the lack of a rule.
     #[n(1)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::objects::objects")]
     pub rules: Vec<Rule>,
     /// The administrative actions it allows.
     #[n(2)]
@@ -196,7 +206,7 @@ pub struct ClassTerms {
     pub administers: Vec<ClassName>,
     /// Under which conditions the class counts for a request.
     #[n(4)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::objects::object")]
     pub conditions: Conditions,
 }
 
@@ -227,7 +237,7 @@ pub struct Rule {
     pub view: View,
     /// What is seen of single fields.
     #[n(3)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::objects::objects")]
     pub fields: Vec<FieldRule>,
     /// Whether fields that `fields` does not name may be written.
     #[n(4)]
@@ -296,7 +306,11 @@ pub enum RowScope {
     Assigned,
     /// Where each of these comparisons holds.
     #[n(3)]
-    Filter(#[n(0)] Vec<Comparison>),
+    Filter(
+        #[n(0)]
+        #[serde(deserialize_with = "crate::objects::objects")]
+        Vec<Comparison>,
+    ),
 }
 
 /// A comparison of a field marked `scope` with some values.
@@ -338,7 +352,7 @@ pub struct Comparison {
 pub struct Conditions {
     /// Only within this window of time.
     #[n(0)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::objects::object_if_any")]
     pub window: Option<TimeWindow>,
     /// Only from these networks; empty: from anywhere.
     #[n(1)]
@@ -481,6 +495,40 @@ impl utoipa::ToSchema for Network {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terms_are_read_from_objects_with_known_members_alone() {
+        let reads = |rule: &str, conditions: &str| {
+            let text = format!(r#"{{"rules":[{rule}],"conditions":{conditions}}}"#);
+            serde_json::from_str::<ClassTerms>(&text).is_ok()
+        };
+        let window = r#"{"zone":"UTC","weekdays":[1],"from_minute":0,"until_minute":60}"#;
+        let good = r#"{"actions":["read"],"fields":[{"field":"a","view":"clear"}],
+            "rows":{"filter":[{"field":"a","any_of":["x"]}]}}"#;
+        assert!(reads(good, &format!(r#"{{"window":{window}}}"#)));
+        assert!(reads(good, r#"{"window":null}"#));
+        for rule in [
+            r#"[["read"],null,"clear"]"#,
+            r#"{"actions":["read"],"more":1}"#,
+            r#"{"actions":["read"],"fields":[["a","clear",true]]}"#,
+            r#"{"actions":["read"],"fields":[{"field":"a","view":"clear","more":1}]}"#,
+            r#"{"actions":["read"],"rows":{"filter":[["a",["x"]]]}}"#,
+            r#"{"actions":["read"],"rows":{"filter":[{"field":"a","any_of":["x"],"more":1}]}}"#,
+            r#"{"actions":["read"],"rows":{"all":null,"own":null}}"#,
+            r#"{"actions":["read"],"view":"clear","view":"hidden"}"#,
+        ] {
+            assert!(!reads(rule, "{}"), "{rule}");
+        }
+        for conditions in [
+            "null",
+            r#"[null,["192.0.2.0/24"]]"#,
+            r#"{"window":["UTC",[1],0,60]}"#,
+            r#"{"window":{"zone":"UTC","weekdays":[1],"from_minute":0,"until_minute":60,"more":1}}"#,
+            r#"{"more":1}"#,
+        ] {
+            assert!(!reads(good, conditions), "{conditions}");
+        }
+    }
 
     #[test]
     fn a_network_contains_what_shares_its_prefix() {

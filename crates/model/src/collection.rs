@@ -195,7 +195,11 @@ pub enum FieldType {
     Boolean,
     /// One of the named options.
     #[n(9)]
-    Choice(#[n(0)] Vec<ChoiceOption>),
+    Choice(
+        #[n(0)]
+        #[serde(deserialize_with = "crate::objects::objects")]
+        Vec<ChoiceOption>,
+    ),
     /// A postal address: an object of `lines`, `city`, `region`, `postal_code`, `country`.
     #[n(10)]
     Address,

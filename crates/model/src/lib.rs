@@ -15,6 +15,7 @@ pub mod erasure;
 pub mod ids;
 pub mod job;
 pub mod names;
+pub mod objects;
 pub mod record;
 pub mod states;
 pub mod subject;

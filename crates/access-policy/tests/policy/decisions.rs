@@ -262,6 +262,16 @@ fn a_refusal_says_whom_to_ask() {
             refusal.answer(),
             Answer::Forbidden { missing: &missing, ask: Ask::HolderOf(Action::ManageClasses) }
         );
+        for (action, asked) in [
+            (Action::Erase, Action::Erase),
+            (Action::ManageUsers, Action::ManageUsers),
+            (Action::Create, Action::ManageClasses),
+        ] {
+            let refusal = decide(&facts, &asks(action), noon()).unwrap_err();
+            let missing = Missing::Rule(Side::Principal);
+            let ask = Ask::HolderOf(asked);
+            assert_eq!(refusal.answer(), Answer::Forbidden { missing: &missing, ask }, "{action}");
+        }
         let ceilings = [Ceiling::Key(Bound { until: Some(noon()), ..Bound::default() })];
         let facts = Facts { ceilings: &ceilings, ..facts };
         let refusal = decide(&facts, &asks(Action::Read), noon()).unwrap_err();

@@ -86,13 +86,13 @@ const CODES: &[Code] = &[
         "no_rule",
         403,
         "No rule of the caller's classes allows the action here.",
-        "Ask a holder of `manage_classes`.",
+        "Ask a holder of `manage_classes`; for an administrative action such as `erase`, somebody who may do it.",
     ),
     (
         "no_rule_of_user",
         403,
         "No rule of the classes of the user for whom the caller acts allows it.",
-        "Ask a holder of `manage_classes`.",
+        "Ask a holder of `manage_classes`; for an administrative action such as `erase`, somebody who may do it.",
     ),
     (
         "not_writable",

@@ -78,7 +78,7 @@ impl Import {
             );
             failure
         })?;
-        report(&summary, &rejects, self.dry_run)
+        report(&summary, &rejects, format, self.dry_run)
     }
 }
 
@@ -109,9 +109,17 @@ fn unfit(why: &str) -> Failure {
     ))
 }
 
-fn report(summary: &Summary, rejects: &Rejects, dry_run: bool) -> Result<(), Failure> {
-    for column in &summary.never_seen {
-        say(&format!("warning: no row has the column `{column}` that the mapping names"));
+fn report(
+    summary: &Summary,
+    rejects: &Rejects,
+    format: Format,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    // A CSV file's first line has said which columns there are.
+    if format == Format::Ndjson {
+        for column in &summary.never_seen {
+            say(&format!("warning: no row has the column `{column}` that the mapping names"));
+        }
     }
     if dry_run {
         say(&format!("{} rows, {} would be rejected", summary.rows, summary.rejected));

@@ -54,9 +54,7 @@ fn show_with_secret<T: Serialize>(
     file.write(secret.expose())?;
     let mut value = serde_json::to_value(&answer.value)
         .map_err(|_| Failure::local("the answer cannot be written as JSON"))?;
-    if let Some(place) = value.pointer_mut(member) {
-        *place = Value::Null;
-    }
+    take_away(&mut value, member);
     session.screen.one(&Answer {
         value,
         version: answer.version,
@@ -67,7 +65,39 @@ fn show_with_secret<T: Serialize>(
     Ok(())
 }
 
+/// Takes a member out of what is shown (RFC 6901): a row without a value would look as if there were
+/// none.
+fn take_away(value: &mut Value, member: &str) {
+    let Some((parent, name)) = member.rsplit_once('/') else { return };
+    if let Some(Value::Object(members)) = value.pointer_mut(parent) {
+        members.remove(name);
+    }
+}
+
 /// The file that a secret is to go to, made before the secret is asked for.
 fn secret_file(path: Option<&Path>) -> Result<Option<(SecretFile<'_>, &Path)>, Failure> {
     path.map(|path| SecretFile::create(path).map(|file| (file, path))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_file_has_no_row_of_its_own() {
+        let whole =
+            || serde_json::json!({"id": "a", "invitation": {"token": "t", "expires_at": "e"}});
+        for (member, left) in [
+            (
+                "/invitation/token",
+                serde_json::json!({"id": "a", "invitation": {"expires_at": "e"}}),
+            ),
+            ("/id", serde_json::json!({"invitation": {"token": "t", "expires_at": "e"}})),
+            ("/elsewhere/token", whole()),
+        ] {
+            let mut value = whole();
+            take_away(&mut value, member);
+            assert_eq!(value, left, "{member}");
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub(crate) enum Records {
         /// The id that your product has for the record
         #[arg(long)]
         external_id: ExternalId,
+        #[command(flatten)]
+        shown: ShownArguments,
     },
     /// Make a record, or change the one that has its external id
     Upsert {
@@ -129,9 +131,9 @@ impl Records {
                 session.screen.done(&answer, &format!("{record} is deleted"));
                 Ok(())
             }
-            Self::Lookup { collection, external_id } => {
-                session.screen.one(&scoped.look_up_record(&collection, &external_id).await?)
-            }
+            Self::Lookup { collection, external_id, shown } => session
+                .screen
+                .one(&scoped.look_up_record(&collection, &external_id, &shown.shown()).await?),
             Self::Upsert { collection, file } => {
                 let record = files::client_data(&file)?;
                 session.screen.one(&scoped.upsert_record(&collection, &record).await?)

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use strongroom_client::Secret;
+use strongroom_client::{ClientError, ProblemCode, Secret};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::files::{self, SecretFile};
 use crate::screen::say;
 use crate::session::Session;
@@ -33,7 +33,8 @@ impl Login {
         } else {
             files::secret(&self.invitation_file)?
         };
-        let answer = session.client.redeem(&Secret::new(invitation.trim().to_owned())).await?;
+        let invitation = Secret::new(invitation.trim().to_owned());
+        let answer = session.client.redeem(&invitation).await.map_err(not_redeemed)?;
         file.write(answer.value.session.token.expose())?;
         let redeemed = serde_json::json!({
             "tenant": answer.value.tenant,
@@ -46,6 +47,19 @@ impl Login {
         say(&format!("signed in; the token stands in `{}`", out.display()));
         Ok(())
     }
+}
+
+/// The server's words are about tokens in headers; here it is the invitation that is no good.
+fn not_redeemed(error: ClientError) -> Failure {
+    let refused = error.problem().is_some_and(|it| it.code == ProblemCode::Unauthenticated);
+    if !refused {
+        return error.into();
+    }
+    Failure::new(
+        Exit::Denied,
+        "the invitation is unknown, has been used, or has ended\n  next: ask for a fresh one: \
+         `strongroom users reinvite` makes it",
+    )
 }
 
 /// Ends the session.

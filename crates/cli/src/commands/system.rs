@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use strongroom_client::{Secret, Unlocking};
+use strongroom_client::{ClientError, ProblemCode, Secret, Unlocking};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::session::Session;
 
@@ -41,8 +41,23 @@ impl Unlock {
                 ));
             }
         };
-        session.screen.one(&session.client.unlock(&with).await?)
+        session.screen.one(&session.client.unlock(&with).await.map_err(not_unlocked)?)
     }
+}
+
+/// Waiting does not bring a holder back.
+fn not_unlocked(error: ClientError) -> Failure {
+    let Some(problem) = error.problem().filter(|it| it.code == ProblemCode::Unavailable) else {
+        return error.into();
+    };
+    let request = problem.request_id.as_deref().unwrap_or_default();
+    Failure::new(
+        Exit::Unreachable,
+        format!(
+            "{problem}\n  next: see that the holder's medium is there; `strongroom doctor`, where the \
+             server runs, says what is missing\n  request: {request}"
+        ),
+    )
 }
 
 fn passphrase(path: &Path) -> Result<Unlocking, Failure> {

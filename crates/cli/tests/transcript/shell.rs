@@ -46,6 +46,11 @@ struct Server {
 impl Reader {
     /// Somebody in an empty folder, with the program installed.
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with these variables set.
+    pub fn with(variables: &[(&str, String)]) -> Self {
         let (place, typed) = (Place::new(), Place::new());
         let free = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = free.map(|listener| listener.local_addr().unwrap().port());
@@ -54,6 +59,7 @@ impl Reader {
             .stdin(Stdio::piped())
             .stdout(both.try_clone().unwrap())
             .stderr(both)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .spawn()
             .unwrap();
         let input = shell.stdin.take().unwrap();
@@ -209,5 +215,6 @@ fn as_installed(typed: &str) -> String {
     if BUILDS.iter().any(|start| typed.starts_with(start)) {
         return ":".to_owned();
     }
-    typed.replace("cargo run --release -- ", "strongroom ")
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+    typed.replace("cargo run --release -- ", "strongroom ").replace("../strongroom/", repository)
 }

@@ -15,6 +15,9 @@ use crate::import::{Cell, Mapping, Row};
 /// A row is at most so long.
 pub(crate) const ROW_BYTES_MAX: u64 = 1024 * 1024;
 
+/// What else stands between cells in files that are called CSV.
+const DELIMITERS: [char; 4] = [';', '\t', '|', ','];
+
 /// So many remembered bytes are forgotten at once.
 const FORGET_BYTES_MIN: usize = 64 * 1024;
 
@@ -58,7 +61,8 @@ pub enum RowsError {
 
 /// A row, or why it is none.
 pub enum ReadRow {
-    /// A row and the line on which it begins, counted from 1; a line ends with a line feed.
+    /// A row and the line on which it begins, counted from 1. A line ends with a line feed, or with
+    /// the carriage return that ends a CSV row by itself.
     Row(u64, Row),
     /// What stands on this line is no row.
     Bad {
@@ -121,6 +125,13 @@ struct Metered<R> {
     recent: Option<(Vec<u8>, u64)>,
 }
 
+/// How many lines end between two rows, by what ends them.
+#[derive(Default)]
+struct LineEnds {
+    feeds: u64,
+    returns: u64,
+}
+
 impl<R> Metered<R> {
     fn new(file: R) -> Self {
         Self { file, total: 0, since_row: 0, endless: false, recent: None }
@@ -141,13 +152,26 @@ impl<R> Metered<R> {
         }
     }
 
-    /// How many line feeds stand in the line ends that begin at this byte.
-    fn line_feeds_at(&self, byte: u64) -> u64 {
-        let Some((bytes, before)) = &self.recent else { return 0 };
+    /// What ends lines before the row at this byte: the line feeds from here on, and the carriage
+    /// returns without one, that of the row before included.
+    fn line_ends_at(&self, byte: u64) -> LineEnds {
+        let mut ends = LineEnds::default();
+        let Some((bytes, before)) = &self.recent else { return ends };
         let start = usize::try_from(byte.saturating_sub(*before)).unwrap_or(usize::MAX);
-        let rest = bytes.get(start..).unwrap_or_default();
-        let ends = rest.iter().take_while(|byte| matches!(**byte, b'\r' | b'\n'));
-        ends.filter(|byte| **byte == b'\n').count() as u64
+        let previous = start.checked_sub(1).and_then(|place| bytes.get(place));
+        let mut after_return = previous == Some(&b'\r');
+        for byte in bytes.get(start..).unwrap_or_default() {
+            if *byte == b'\n' {
+                ends.feeds += 1;
+            } else {
+                ends.returns += u64::from(after_return);
+            }
+            after_return = *byte == b'\r';
+            if !matches!(byte, b'\r' | b'\n') {
+                break;
+            }
+        }
+        ends
     }
 }
 
@@ -171,6 +195,8 @@ impl<R: Read> Read for Metered<R> {
 pub struct CsvRows<R> {
     reader: csv::Reader<Metered<R>>,
     names: Arc<[String]>,
+    /// Carriage returns that have ended rows by themselves; the reader counts line feeds alone.
+    returns: u64,
 }
 
 impl<R: Read> CsvRows<R> {
@@ -187,17 +213,20 @@ impl<R: Read> CsvRows<R> {
             .map_err(|_| RowsError::Header("the line of names is not UTF-8".to_owned()))?;
         let names: Arc<[String]> = header.iter().map(ToOwned::to_owned).collect();
         check_names(&names, mapping)?;
-        Ok(Self { reader, names })
+        Ok(Self { reader, names, returns: 0 })
     }
 
     fn read(&mut self) -> Result<Option<ReadRow>, RowsError> {
         let start = self.reader.position().clone();
         self.reader.get_mut().since_row = 0;
-        self.reader.get_mut().forget_before(start.byte());
+        // The byte before it tells how the row before has ended.
+        self.reader.get_mut().forget_before(start.byte().saturating_sub(1));
         let mut record = csv::ByteRecord::new();
         let outcome = self.reader.read_byte_record(&mut record);
         // The line ends before a row, its predecessor's and empty lines, are read with the row.
-        let line = start.line() + self.reader.get_ref().line_feeds_at(start.byte());
+        let ends = self.reader.get_ref().line_ends_at(start.byte());
+        self.returns += ends.returns;
+        let line = start.line() + ends.feeds + self.returns;
         match outcome {
             Ok(false) => Ok(None),
             Ok(true) => Ok(Some(self.row(line, record))),
@@ -240,9 +269,16 @@ fn check_names(names: &[String], mapping: &Mapping) -> Result<(), RowsError> {
         Ok(())
     } else {
         let missing = missing.join(", ");
-        Err(RowsError::Header(format!(
-            "the mapping names columns that the file has not: {missing}"
-        )))
+        let mut said = format!("the mapping names columns that the file has not: {missing}");
+        if let [only] = names
+            && let Some(found) = DELIMITERS.iter().find(|it| only.contains(**it))
+        {
+            said.push_str(&format!(
+                "; it has one column with `{}` in its name: say `delimiter` in the mapping",
+                found.escape_default()
+            ));
+        }
+        Err(RowsError::Header(said))
     }
 }
 
@@ -425,6 +461,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_end_in_carriage_returns_have_lines_of_their_own() {
+        for (file, lines) in [
+            ("a,b\r1,x\r2,y\r3\r4,z", "2345"),
+            ("a,b\r1,x\r\r\r2,y\r", "25"),
+            ("a,b\r\n1,\"x\ry\"\r\n2,y\r\n", "23"),
+            ("a,b\n1,x\r2,y\n\r3,z\n", "235"),
+        ] {
+            let seen = check(Format::Csv, file.as_bytes()).unwrap();
+            let starts: String =
+                seen.iter().map(|row| row.split([':', '!']).next().unwrap()).collect();
+            assert_eq!(starts, lines, "{file:?}");
+        }
+        let many = format!("a,b\r{}", "4,z\r".repeat(50_000));
+        let seen = check(Format::Csv, many.as_bytes()).unwrap();
+        assert!(seen.last().unwrap().starts_with("50001:"), "{:?}", seen.last());
+    }
+
+    #[test]
     fn a_csv_row_that_is_not_utf8_does_not_end_the_file() {
         assert_eq!(
             check(Format::Csv, b"a,b\n1,\xff\n2,x\n").unwrap(),
@@ -437,6 +491,10 @@ mod tests {
         for (file, named) in [("a,c\n1,2\n", "`b`"), ("", "`a`, `b`"), ("a,b,a\n", "twice")] {
             let error = check(Format::Csv, file.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
+        }
+        for (file, named) in [("a;b\n", "`;`"), ("a\tb\n", "`\\t`")] {
+            let error = check(Format::Csv, file.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("`delimiter`"), "{error}");
         }
         assert!(check(Format::Csv, b"a,b\xff\n").unwrap_err().to_string().contains("UTF-8"));
     }

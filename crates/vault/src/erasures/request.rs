@@ -232,6 +232,31 @@ impl Snapshot<'_> {
         Ok(found.map(|found| (*found.value).clone()))
     }
 
+    /// The erasure of what a caller names, if it was asked for before; of a tenant it is found when
+    /// it is asked for again.
+    async fn earlier_of(
+        &mut self,
+        tenant: TenantId,
+        target: &TargetRef,
+    ) -> Result<Option<Erasure>, VaultError> {
+        match target {
+            TargetRef::Record(name, record) => match self.collection(tenant, name).await? {
+                Some(found) => {
+                    self.earlier(tenant, &ErasureTarget::Record(found.number, *record)).await
+                }
+                None => self.erased_collection(tenant, name).await,
+            },
+            TargetRef::Subject(subject) => {
+                self.earlier(tenant, &ErasureTarget::Subject(*subject)).await
+            }
+            TargetRef::Collection(name) => match self.collection(tenant, name).await? {
+                Some(_) => Ok(None),
+                None => self.erased_collection(tenant, name).await,
+            },
+            TargetRef::Tenant(_) => Ok(None),
+        }
+    }
+
     /// The erasure of a collection that had this name.
     async fn erased_collection(
         &mut self,
@@ -264,6 +289,11 @@ async fn preview(
     let (mut snapshot, allowed) = vault
         .administer(ctx, Snapshot::new(vault), Action::Erase, "erasure.preview", object)
         .await?;
+    if let Some(earlier) = snapshot.earlier_of(tenant, &wanted.target).await? {
+        // Whoever may erase may know that it is done, and has its receipt.
+        vault.put_on_record(ctx, snapshot, allowed.event).await?;
+        return Err(VaultError::Erased(earlier.receipt));
+    }
     let mut retained = Vec::new();
     let rows = match &wanted.target {
         TargetRef::Record(name, record) => {
