@@ -125,9 +125,10 @@ impl Refusal {
     /// Whom to ask. Where a rule for an administrative action is missing that is somebody who has
     /// it and can do it; data a caller uses themselves, so their classes have to be changed.
     const fn ask(&self) -> Ask {
-        match &self.missing {
-            Missing::Rule(_) if self.action.is_of_tenants_admins() => Ask::HolderOf(self.action),
-            missing => missing.ask(),
+        if matches!(self.missing, Missing::Rule(_)) && self.action.is_of_tenants_admins() {
+            Ask::HolderOf(self.action)
+        } else {
+            self.missing.ask()
         }
     }
 

@@ -1,7 +1,7 @@
 //! Rows of a CSV or NDJSON file, read one after the other within bounds.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
@@ -273,10 +273,12 @@ fn check_names(names: &[String], mapping: &Mapping) -> Result<(), RowsError> {
         if let [only] = names
             && let Some(found) = DELIMITERS.iter().find(|it| only.contains(**it))
         {
-            said.push_str(&format!(
+            // Writing to a string does not fail.
+            let _ = write!(
+                said,
                 "; it has one column with `{}` in its name: say `delimiter` in the mapping",
                 found.escape_default()
-            ));
+            );
         }
         Err(RowsError::Header(said))
     }
