@@ -310,38 +310,6 @@ async fn each_item_of_a_creation_has_its_own_outcome_and_an_atomic_one_is_all_or
 }
 
 #[tokio::test]
-async fn a_record_that_is_too_long_does_not_take_its_external_id_with_it() {
-    let (_server, clinic) = opened().await;
-    let fields: Vec<(String, Value)> =
-        (0..6).map(|number| (format!("text_{number}"), json!("text"))).collect();
-    let fields: Vec<(&str, Value)> =
-        fields.iter().map(|(name, kind)| (name.as_str(), kind.clone())).collect();
-    clinic.tenant.collection("papers", json!("own"), &fields).await;
-    let long: serde_json::Map<String, Value> =
-        (0..6).map(|number| (format!("text_{number}"), json!("x".repeat(16_000)))).collect();
-    let long = json!({"external_id": "L-1", "fields": long});
-    let short = json!({"external_id": "L-1", "fields": {"text_0": "x"}});
-    let other = json!({"external_id": "L-2", "fields": {"text_0": "y"}});
-    let import = "/collections/papers/records:import";
-    for (round, path) in [import, "/collections/papers/records:batchCreate"].iter().enumerate() {
-        let named = |item: &Value| {
-            let mut item = item.clone();
-            item["external_id"] =
-                format!("{}-{round}", item["external_id"].as_str().unwrap()).into();
-            item
-        };
-        let body = json!({"items": [named(&long), named(&other)]});
-        let first = results(&clinic.manager.post_once(path, body).await);
-        assert!(first[0]["id"].is_null() && first[1]["id"].is_string(), "{first:?}");
-        let again = json!({"items": [named(&short)]});
-        let second = results(&clinic.manager.post_once(path, again).await);
-        assert!(second[0]["id"].is_string() && second[0]["problem"].is_null(), "{second:?}");
-        assert_ne!(second[0]["status"], "exists");
-    }
-    assert_eq!(clinic.manager.all("/collections/papers/records", 100).await.len(), 4);
-}
-
-#[tokio::test]
 async fn a_batch_that_is_sent_again_is_carried_out_once() {
     let (_server, clinic) = opened().await;
     let (manager, key) = (&clinic.manager, fresh_key());

@@ -11,7 +11,7 @@ use strongroom_storage::{Batch, Line, LinePlaced};
 use crate::caller::Who;
 use crate::idempotency::{BeforeBatch, Slot};
 use crate::index::Index;
-use crate::snapshot::{Gone, Loaded, Snapshot};
+use crate::snapshot::{Loaded, Snapshot};
 use crate::trail::Attempted;
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
 
@@ -315,24 +315,5 @@ impl Vault {
         }
         let committed = self.store.commit(batch).await?;
         Ok(committed.places().to_vec())
-    }
-
-    /// The refusal of an item whose record is not there; its erasure is looked for.
-    pub(crate) async fn item_absent(
-        &self,
-        ctx: &TenantCtx,
-        who: &Who,
-        snapshot: &mut Snapshot<'_>,
-        action: Action,
-        record: Option<RecordId>,
-    ) -> Result<(Refusal, Option<Gone>), VaultError> {
-        let mut aside = Snapshot::new(self);
-        if let Some(record) = record {
-            // Aside, so that what is known of one item is not taken for all.
-            aside.look_for_erasure(ctx.tenant(), *record.as_bytes()).await?;
-        }
-        let gone = aside.gone();
-        snapshot.learn(aside);
-        Ok((self.absence(ctx, who, action, gone), gone))
     }
 }

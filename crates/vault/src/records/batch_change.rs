@@ -101,13 +101,16 @@ async fn one(
     // What is known.
     let collection = writer.collection().clone();
     let record = vault.named(ctx, &collection, &item.record).await?;
+    let mut gone = None;
     let known = match record {
         Some(record) => {
             if !named.insert(record) {
                 return Err(VaultError::invalid("", "another item of the batch is this record"));
             }
+            // Aside, so that what is known of one item is not taken for all.
             let mut aside = Snapshot::new(vault);
             let known = aside.record(ctx, &collection, record).await?;
+            gone = aside.gone();
             writer.snapshot.learn(aside);
             match known {
                 Some((sealed, subject)) => {
@@ -126,8 +129,7 @@ async fn one(
         let object = record.map_or(AuditObject::Collection(collection.number), |record| {
             AuditObject::Record(collection.number, record)
         });
-        let (refusal, gone) =
-            vault.item_absent(ctx, who, &mut writer.snapshot, Action::Update, record).await?;
+        let refusal = vault.absence(ctx, who, Action::Update, gone);
         lines.refuse(object, &refusal);
         return Err(answered(refusal, gone));
     };

@@ -135,13 +135,16 @@ async fn one(
     // What is known.
     let One { who, collection, expected, .. } = *asked;
     let record = vault.named(ctx, collection, asked.record).await?;
+    let mut gone = None;
     let known = match record {
         Some(record) => {
             if !named.insert(record) {
                 return Err(VaultError::invalid("", "another item of the batch is this record"));
             }
+            // Aside, so that what is known of one item is not taken for all.
             let mut aside = Snapshot::new(vault);
             let known = aside.record(ctx, collection, record).await?;
+            gone = aside.gone();
             snapshot.learn(aside);
             match known {
                 Some((sealed, subject)) => {
@@ -160,7 +163,7 @@ async fn one(
         let object = record.map_or(AuditObject::Collection(collection.number), |record| {
             AuditObject::Record(collection.number, record)
         });
-        let (refusal, gone) = vault.item_absent(ctx, who, snapshot, Action::Delete, record).await?;
+        let refusal = vault.absence(ctx, who, Action::Delete, gone);
         lines.refuse(object, &refusal);
         return Err(answered(refusal, gone));
     };

@@ -74,6 +74,15 @@ struct Found {
     subject: Loaded<SubjectHead>,
 }
 
+/// A record that is not there.
+#[derive(Default)]
+struct Missing {
+    /// Its id, if it is known.
+    record: Option<RecordId>,
+    /// The id of what may have been erased: the record, or the person whom it was about.
+    erased: Option<[u8; 16]>,
+}
+
 /// A record of which the caller may see something.
 struct Allowed<'a> {
     named: &'a Named,
@@ -97,17 +106,18 @@ async fn once(
     // The decisions.
     let mut lines = BatchLines::new(ctx, who.principal, Action::Read, CODE);
     let mut decided = Vec::with_capacity(found.len());
-    for ((collection, record), found) in wanted.items.iter().zip(found) {
-        let id = match record {
-            NamedRecord::Id(id) => Some(*id),
-            NamedRecord::External(_) => None,
-        };
+    for ((collection, _), found) in wanted.items.iter().zip(found) {
         decided.push(match (collections.get(collection), found) {
-            (Some(Ok(named)), Some(found)) => decide(vault, ctx, &who, named, found, &mut lines),
-            (Some(Ok(named)), None) => {
-                let (refusal, gone) =
-                    vault.item_absent(ctx, &who, &mut snapshot, Action::Read, id).await?;
-                lines.refuse(named.object(id), &refusal);
+            (Some(Ok(named)), Ok(found)) => decide(vault, ctx, &who, named, found, &mut lines),
+            (Some(Ok(named)), Err(missing)) => {
+                let mut aside = Snapshot::new(vault);
+                if let Some(erased) = missing.erased {
+                    aside.look_for_erasure(ctx.tenant(), erased).await?;
+                }
+                let gone = aside.gone();
+                snapshot.learn(aside);
+                let refusal = vault.absence(ctx, &who, Action::Read, gone);
+                lines.refuse(named.object(missing.record), &refusal);
                 Err(answered(refusal, gone))
             }
             (Some(Err(_)) | None, _) => {
@@ -203,14 +213,14 @@ fn columns(
     })
 }
 
-/// The records that are there, their heads open. What was read of them becomes facts.
+/// The records, the heads of those that are there open. What was read of them becomes facts.
 async fn find(
     vault: &Vault,
     ctx: &TenantCtx,
     snapshot: &mut Snapshot<'_>,
     collections: &Collections,
     wanted: &BatchGet,
-) -> Result<Vec<Option<Found>>, VaultError> {
+) -> Result<Vec<Result<Found, Missing>>, VaultError> {
     let tenant = ctx.tenant();
     let mut places = Vec::with_capacity(wanted.items.len());
     for (name, record) in &wanted.items {
@@ -227,17 +237,17 @@ async fn find(
     let mut sealed = Vec::with_capacity(places.len());
     for place in places {
         let Some((named, id, key)) = place else {
-            sealed.push(None);
+            sealed.push(Err(Missing::default()));
             continue;
         };
         sealed.push(match rows.next().flatten() {
             Some(row) => {
                 snapshot.fact(Expect::Version(key, row.version));
-                Some((named, id, SealedRecord::parse(row)?))
+                Ok((named, id, SealedRecord::parse(row)?))
             }
             None => {
                 snapshot.fact(Expect::Absent(key));
-                None
+                Err(Missing { record: Some(id), erased: Some(*id.as_bytes()) })
             }
         });
     }
@@ -249,18 +259,23 @@ async fn find(
     let mut subjects = snapshot.load_subjects(&heads).await?.into_iter();
     let mut found = Vec::with_capacity(sealed.len());
     for record in sealed {
-        let Some((named, id, sealed)) = record else {
-            found.push(None);
-            continue;
+        let (named, id, sealed) = match record {
+            Ok(record) => record,
+            Err(missing) => {
+                found.push(Err(missing));
+                continue;
+            }
         };
         let subject = subjects.next().flatten();
         let subject = subject.filter(|subject| subject.state != SubjectState::Erased);
         let key = vault.record_key(tenant, &named.collection, sealed.place).await;
         found.push(match (subject, key) {
-            (None, _) | (Some(_), Err(VaultError::Erased(_))) => None,
+            (None, _) | (Some(_), Err(VaultError::Erased(_))) => {
+                Err(Missing { record: Some(id), erased: Some(*sealed.subject.as_bytes()) })
+            }
             (Some(subject), key) => {
                 let opened = vault.open_head(&key?, tenant, &named.collection, id, &sealed)?;
-                Some(Found { id, sealed, opened, subject })
+                Ok(Found { id, sealed, opened, subject })
             }
         });
     }
