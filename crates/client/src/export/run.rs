@@ -120,7 +120,10 @@ pub async fn export(
 /// How many records a page has.
 fn records(format: Format, page: &[u8], has_names: bool) -> Result<u64, ExportError> {
     match format {
-        Format::Ndjson => Ok(page.iter().filter(|byte| **byte == b'\n').count() as u64),
+        Format::Ndjson => {
+            let lines = page.split(|byte| *byte == b'\n');
+            Ok(lines.filter(|line| !line.is_empty()).count() as u64)
+        }
         Format::Csv => {
             let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(page);
             let mut count = 0_u64;

@@ -104,7 +104,7 @@ impl BatchLines {
 
     fn attempted(&self, object: AuditObject) -> Attempted {
         let Self { principal, action, code, .. } = self;
-        Attempted { principal: *principal, action: *action, code: *code, object }
+        Attempted { principal: *principal, action: *action, code, object }
     }
 
     /// Notes what was allowed on a record of a collection.

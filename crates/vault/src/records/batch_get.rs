@@ -240,15 +240,12 @@ async fn find(
             sealed.push(Err(Missing::default()));
             continue;
         };
-        sealed.push(match rows.next().flatten() {
-            Some(row) => {
-                snapshot.fact(Expect::Version(key, row.version));
-                Ok((named, id, SealedRecord::parse(row)?))
-            }
-            None => {
-                snapshot.fact(Expect::Absent(key));
-                Err(Missing { record: Some(id), erased: Some(*id.as_bytes()) })
-            }
+        sealed.push(if let Some(row) = rows.next().flatten() {
+            snapshot.fact(Expect::Version(key, row.version));
+            Ok((named, id, SealedRecord::parse(row)?))
+        } else {
+            snapshot.fact(Expect::Absent(key));
+            Err(Missing { record: Some(id), erased: Some(*id.as_bytes()) })
         });
     }
     let heads: Vec<RowKey> = sealed
