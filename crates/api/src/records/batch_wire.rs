@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 
 use super::wire::{NewRecord, Record};
 use crate::extract::FromBody;
-use strongroom_model::objects::Strict;
 use crate::limits::IMPORT_BYTES_MAX;
 use crate::problem::{Problem, ProblemDocument};
 use crate::wire::write_results;
+use strongroom_model::objects::Strict;
 
 /// Records that are to be read.
 #[derive(Deserialize, ToSchema)]

@@ -49,7 +49,7 @@ pub async fn batch_delete(
     let answer = attempt(|| once(vault, ctx, &wanted)).await?;
     vault.decoded.forget(ctx.tenant());
     vault.admission.drain().await;
-    vault.erase_soon.notify_one();
+    vault.work_soon.notify_one();
     Ok(answer)
 }
 
