@@ -12,6 +12,11 @@ async fn every_answer_about_a_tenant_s_things_stands_in_its_log() {
     let subject = format!("/subjects/{}", clinic.subjects[0]);
     let create = json!({"external_id": "P-8", "fields": {"name": "Lena Log"}});
     let import = json!({"items": [{"external_id": "P-7", "fields": {"name": "Lars Log"}}]});
+    let batch_get = json!({"items": [{"collection": "patients", "id": clinic.patients[0]}]});
+    let batch_create = json!({"items": [{"external_id": "P-6", "fields": {"name": "Lia Log"}}]});
+    let batch_change =
+        json!({"items": [{"external_id": "P-6", "if_match": 1, "fields": {"note": "n"}}]});
+    let batch_delete = json!({"items": [{"external_id": "P-6"}]});
     let upsert = json!({"external_id": "P-8", "fields": {"name": "Lena Logg"}});
     let label = json!({"label": "Patients of ours"});
     let erase = json!({"target": {"subject": clinic.subjects[2]}, "ground": "subject_request"});
@@ -35,6 +40,22 @@ async fn every_answer_about_a_tenant_s_things_stands_in_its_log() {
             manager.patch_if(&clinic.patient(0), "*", json!({"fields": {"note": "n"}})).await,
         ),
         ("record.delete", manager.delete(&clinic.visit(0)).await),
+        ("record.batch_get", manager.post("/records:batchGet", batch_get).await),
+        (
+            "record.batch_create",
+            manager.post_once("/collections/patients/records:batchCreate", batch_create).await,
+        ),
+        (
+            "record.batch_change",
+            manager.post_once("/collections/patients/records:batchPatch", batch_change).await,
+        ),
+        (
+            "record.batch_delete",
+            manager.post_once("/collections/patients/records:batchDelete", batch_delete).await,
+        ),
+        ("record.export", owner.get("/collections/patients/records:export?limit=1").await),
+        ("subject.upsert", manager.put("/subjects:upsert", json!({"external_id": "p"})).await),
+        ("subject.look_up", manager.post("/subjects:lookup", json!({"external_id": "p"})).await),
         ("subject.read", manager.get(&subject).await),
         ("subject.records", manager.get(&format!("{subject}/records")).await),
         ("subject.create", manager.post("/subjects", json!({})).await),

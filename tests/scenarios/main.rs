@@ -9,12 +9,14 @@
 
 mod backends;
 mod bad_input;
+mod batches;
 mod blueprints;
 mod canary;
 mod closed;
 mod credentials;
 mod doors;
 mod erasure;
+mod export;
 mod first_tenant;
 mod locked;
 mod log;

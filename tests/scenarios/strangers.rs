@@ -131,6 +131,13 @@ async fn another_tenant_s_ids_are_absent_at_home() {
             ("POST", _) if path.ends_with(":import") => {
                 json!({"items": [{"external_id": "X", "fields": {}}]})
             }
+            ("POST", _) if path.ends_with(":batchCreate") => json!({"items": [{"fields": {}}]}),
+            ("POST", _) if path.ends_with(":batchPatch") => {
+                json!({"items": [{"external_id": "X", "if_match": "*"}]})
+            }
+            ("POST", _) if path.ends_with(":batchDelete") => {
+                json!({"items": [{"external_id": "X"}]})
+            }
             ("PATCH", "/collections/{collection}") => json!({"label": "L"}),
             _ => any_body(),
         };

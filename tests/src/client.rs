@@ -90,6 +90,11 @@ impl Caller {
         self.token.as_deref().expect("a credential")
     }
 
+    /// The server's address, `http://127.0.0.1:…`.
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
     /// Where the home is: `/v1/tenants/ten_…` or `/v1/provider`.
     pub fn home(&self) -> &str {
         &self.home
@@ -208,8 +213,12 @@ impl Call {
 }
 
 impl Reply {
-    /// The body as JSON; null if there is none.
+    /// The body as JSON; null if there is none, a text if it says that it is something else.
     pub fn json(&self) -> Value {
+        let media_type = self.header("content-type").unwrap_or_default();
+        if ["application/x-ndjson", "text/csv"].iter().any(|other| media_type.starts_with(other)) {
+            return Value::String(self.text());
+        }
         if self.bytes.is_empty() {
             return Value::Null;
         }

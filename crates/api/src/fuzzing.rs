@@ -87,6 +87,10 @@ bodies! {
     "unlocking": crate::system::wire::Unlocking,
     "user": crate::users::wire::NewUser,
     "user_patch": crate::users::wire::UserPatch,
+    "batch_read": crate::records::batch_wire::BatchRead,
+    "batch_of_new": crate::records::batch_wire::BatchOfNew,
+    "batch_changes": crate::records::batch_wire::BatchChanges,
+    "batch_removal": crate::records::batch_wire::BatchRemoval,
 }
 
 fn read<T: FromBody>(bytes: &[u8]) -> Result<(), Refused> {

@@ -251,6 +251,9 @@ fn headers_of(status: &str, response: &Value) -> Vec<(&'static str, &'static str
     if schema.starts_with("ListOf_") {
         headers.push(("Link", "Next"));
     }
+    if response.pointer("/content/text~1csv").is_some() {
+        headers.extend([("Link", "Next"), ("Strongroom-Next", "Cursor")]);
+    }
     headers
 }
 
@@ -342,6 +345,10 @@ fn headers() -> Value {
             "description": "The path of what was made, or of the job that does it.",
             "schema": { "type": "string" },
         },
+        "Cursor": {
+            "description": "The cursor of the next page, if there is one.",
+            "schema": { "type": "string" },
+        },
         "Next": {
             "description": "The next page, if there is one: `<path>; rel=\"next\"`.",
             "schema": { "type": "string" },
@@ -368,7 +375,7 @@ fn problem_response() -> Value {
                 "not_found": example(404, "not_found", "Nothing was found",
                     "there is nothing here, or nothing that this credential may know of", false),
                 "version_stale": example(412, "version_stale", "Somebody else was first",
-                    "the version in `If-Match` is not the present one", false),
+                    "the version that is named is not the present one", false),
                 "invalid_json": example(400, "invalid_json", "The request cannot be read",
                     "the body is not JSON: line 1, column 8", false),
                 "locked": example(503, "locked", "Not possible at present",

@@ -36,6 +36,7 @@ pub(crate) const TABLE: &[Entry] = &[
     ("PATCH", "/v1/tenants/{tenant}/users/{user}", needs(Action::ManageUsers)),
     ("POST", "/v1/tenants/{tenant}/users/{user}/invitation", needs(Action::ManageUsers)),
     ("PUT", "/v1/tenants/{tenant}/users:upsert", needs(Action::ManageUsers)),
+    ("POST", "/v1/tenants/{tenant}/users:lookup", needs(Action::ManageUsers)),
     ("POST", "/v1/provider/users", needs(Action::ManageUsers)),
     ("GET", "/v1/provider/users", needs(Action::ManageUsers)),
     ("GET", "/v1/provider/users/{user}", needs(Action::ManageUsers)),
@@ -110,10 +111,29 @@ pub(crate) const TABLE: &[Entry] = &[
     ("PUT", "/v1/tenants/{tenant}/collections/{collection}/records:upsert", needs(Action::Create)),
     ("POST", "/v1/tenants/{tenant}/collections/{collection}/records:lookup", needs(Action::Read)),
     ("POST", "/v1/tenants/{tenant}/collections/{collection}/records:import", needs(Action::Create)),
+    ("POST", "/v1/tenants/{tenant}/records:batchGet", needs(Action::Read)),
+    (
+        "POST",
+        "/v1/tenants/{tenant}/collections/{collection}/records:batchCreate",
+        needs(Action::Create),
+    ),
+    (
+        "POST",
+        "/v1/tenants/{tenant}/collections/{collection}/records:batchPatch",
+        needs(Action::Update),
+    ),
+    (
+        "POST",
+        "/v1/tenants/{tenant}/collections/{collection}/records:batchDelete",
+        needs(Action::Delete),
+    ),
+    ("GET", "/v1/tenants/{tenant}/collections/{collection}/records:export", needs(Action::Export)),
     // Subjects.
     ("POST", "/v1/tenants/{tenant}/subjects", needs(Action::Create)),
     ("GET", "/v1/tenants/{tenant}/subjects/{subject}", needs(Action::Read)),
     ("GET", "/v1/tenants/{tenant}/subjects/{subject}/records", needs(Action::Read)),
+    ("POST", "/v1/tenants/{tenant}/subjects:lookup", needs(Action::Read)),
+    ("PUT", "/v1/tenants/{tenant}/subjects:upsert", needs(Action::Create)),
     // Erasures and their receipts. Whoever may read the audit log may look at them too.
     ("POST", "/v1/tenants/{tenant}/erasures", needs(Action::Erase)),
     ("GET", "/v1/tenants/{tenant}/erasures", needs(Action::Erase)),

@@ -311,10 +311,10 @@ impl Problem {
         self
     }
 
-    /// The answer, with everything but the headers that all answers have.
-    pub(crate) fn render(&self, request: RequestId) -> Response {
+    /// The document of it.
+    pub(crate) fn document(&self, request: RequestId) -> ProblemDocument<'_> {
         let Kind(status, title, retryable) = self.0.kind;
-        let document = ProblemDocument {
+        ProblemDocument {
             r#type: format!("{TYPE_BASE}{}", self.0.code),
             title,
             status: status.as_u16(),
@@ -328,11 +328,15 @@ impl Problem {
             purposes: &self.0.more.purposes,
             current_version: self.0.more.current_version,
             receipt: self.0.more.receipt,
-        };
+        }
+    }
+
+    /// The answer, with everything but the headers that all answers have.
+    pub(crate) fn render(&self, request: RequestId) -> Response {
         // Texts and numbers can always be written.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let body = serde_json::to_vec(&self.document(request)).unwrap_or_default();
         let mut answer = Response::new(Body::from(body));
-        *answer.status_mut() = status;
+        *answer.status_mut() = self.0.kind.0;
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.extend(self.0.headers.iter().cloned());
@@ -384,15 +388,16 @@ impl From<VaultError> for Problem {
             VaultError::OnRecord { error, lines } => Self::from(*error).on_record(&lines),
             VaultError::Invalid(flaws) => Self::invalid(flaws),
             VaultError::WrongState { code, detail } => Self::new(STATE, code, detail),
+            VaultError::BatchFailed(items) => batch_failed(items),
             VaultError::VersionRequired => Self::new(
                 VERSION_REQUIRED,
                 "version_required",
-                "the header `If-Match` must name the version that the change is made against, or `*`",
+                "`If-Match`, or `if_match` of an item, must name the version that the change is made against, or `*`",
             ),
             VaultError::VersionStale { current } => Self::new(
                 STALE,
                 "version_stale",
-                "the version in `If-Match` is not the present one",
+                "the version that is named is not the present one",
             )
             .with(More { current_version: Some(current), ..More::default() }),
             VaultError::IdempotencyReused => Self::new(
@@ -451,6 +456,27 @@ impl From<UnlockError> for Problem {
 fn erased(receipt: Option<ReceiptId>) -> Problem {
     Problem::new(GONE, "erased", "it was here and has been erased")
         .with(More { receipt, ..More::default() })
+}
+
+/// A batch of which nothing was done: what is wrong with which item, by its code and in words.
+fn batch_failed(items: Vec<(usize, VaultError)>) -> Problem {
+    let mut errors = Vec::new();
+    for (place, error) in items {
+        let problem = Problem::from(error);
+        let code = problem.code();
+        let words = if problem.0.more.errors.is_empty() {
+            vec![Flaw { pointer: String::new(), detail: problem.0.detail.into_owned() }]
+        } else {
+            problem.0.more.errors
+        };
+        errors.extend(words.into_iter().map(|flaw| Flaw {
+            pointer: format!("/items/{place}{}", flaw.pointer),
+            detail: format!("{code}: {}", flaw.detail),
+        }));
+    }
+    errors.truncate(ERRORS_MAX);
+    let detail = "items of the batch cannot be carried out, so nothing of it was";
+    Problem::new(INVALID, "batch_failed", detail).with(More { errors, ..More::default() })
 }
 
 fn refused(refusal: &Refusal) -> Problem {
@@ -582,7 +608,7 @@ pub(crate) struct ProblemDocument<'a> {
     #[schema(example = 412)]
     status: u16,
     /// This problem in words. Never repeats a value.
-    #[schema(example = "the version in `If-Match` is not the present one")]
+    #[schema(example = "the version that is named is not the present one")]
     detail: &'a str,
     /// The stable word by which programs tell problems apart.
     #[schema(example = "version_stale")]
@@ -656,6 +682,7 @@ mod tests {
             (VaultError::Erased(None), (410, "erased", false)),
             (VaultError::Invalid(Vec::new()), (422, "invalid", false)),
             (state, (409, "last_owner", false)),
+            (VaultError::BatchFailed(Vec::new()), (422, "batch_failed", false)),
             (VaultError::VersionRequired, (428, "version_required", false)),
             (VaultError::VersionStale { current: 3 }, (412, "version_stale", false)),
             (VaultError::IdempotencyReused, (422, "idempotency_key_reused", false)),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use strongroom_model::Wiping;
-use strongroom_vault::records::RecordView;
+use strongroom_vault::records::{ExportPage, RecordView};
 use strongroom_vault::{Answer, LinePlaced, Listed, Versioned};
 
 use crate::extract::{Page, etag};
@@ -16,6 +16,9 @@ use crate::wire::{Shown, WriteJson};
 
 /// The header that carries the log's promise: where the lines of this request stand.
 pub(crate) const AUDIT_HEADER: HeaderName = HeaderName::from_static("strongroom-audit");
+
+/// The header with the cursor of the next page, where a body has no room for it.
+pub(crate) const NEXT_HEADER: HeaderName = HeaderName::from_static("strongroom-next");
 
 /// So many headers an answer has, those included that the door adds.
 const HEADERS_USUAL: usize = 12;
@@ -25,12 +28,15 @@ pub(crate) struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
     body: Option<Wiping<Vec<u8>>>,
+    media_type: &'static str,
 }
+
+const JSON: &str = "application/json";
 
 impl Reply {
     /// An answer without a body.
     pub(crate) const fn empty() -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None }
+        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None, media_type: JSON }
     }
 
     /// An answer that says this.
@@ -41,7 +47,7 @@ impl Reply {
     /// An answer of JSON that was written by hand. It is wiped when it has been handed to the HTTP
     /// library, whose own buffers are not ours to wipe.
     pub(crate) const fn raw(json: Wiping<Vec<u8>>) -> Self {
-        Self { status: StatusCode::OK, headers: Vec::new(), body: Some(json) }
+        Self { status: StatusCode::OK, headers: Vec::new(), body: Some(json), media_type: JSON }
     }
 
     /// One thing that was found or made, with its version as ETag and where its lines stand.
@@ -70,6 +76,19 @@ impl Reply {
         Self::raw(crate::wire::write_list(&answer.value.items, next))
             .next(page, next)
             .lines_of(answer)
+    }
+
+    /// A page of an export.
+    pub(crate) fn export(
+        answer: &Answer<ExportPage>,
+        page: &Page,
+        bytes: Wiping<Vec<u8>>,
+        media_type: &'static str,
+    ) -> Self {
+        let next = answer.value.records.next.as_deref();
+        let mut reply = Self { media_type, ..Self::raw(bytes) }.next(page, next).lines_of(answer);
+        reply.headers.extend(next.map(|next| (NEXT_HEADER, next.to_owned())));
+        reply
     }
 
     /// A record as its caller sees it.
@@ -131,7 +150,7 @@ impl IntoResponse for Reply {
             }
         }
         if let Some(body) = self.body {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type));
             *response.body_mut() = Body::from(Bytes::from_owner(body));
         }
         response

@@ -135,6 +135,8 @@ pub(crate) enum Command {
     Receipts(commands::receipts::Receipts),
     /// Make records of the rows of a CSV or NDJSON file
     Import(commands::import::Import),
+    /// Write the records of a collection to an NDJSON or CSV file
+    Export(commands::export::ExportFile),
     /// The audit log
     #[command(subcommand)]
     Audit(commands::audit::Audit),

@@ -91,9 +91,12 @@ impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Client(error) => error.into(),
-            ImportError::Rows(_) | ImportError::Rejects(_) | ImportError::Results => {
-                Self::local(error.to_string())
-            }
+            ImportError::Rows(_)
+            | ImportError::Rejects(_)
+            | ImportError::Results
+            | ImportError::Checkpoint(_)
+            | ImportError::NothingToResume
+            | ImportError::Another => Self::local(error.to_string()),
         }
     }
 }

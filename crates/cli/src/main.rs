@@ -113,6 +113,7 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         Command::Erasures(command) => command.run(session, common.reason.is_some()).await,
         Command::Receipts(command) => command.run(session).await,
         Command::Import(command) => command.run(session).await,
+        Command::Export(command) => command.run(session).await,
         Command::Audit(command) => command.run(session).await,
         Command::Demo(_)
         | Command::Init(_)

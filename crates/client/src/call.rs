@@ -114,6 +114,11 @@ impl<'c> Call<'c> {
         Self::new(client, Method::POST, path, Again::Harmful)
     }
 
+    /// A POST that only reads, because what it names does not belong in a URL.
+    pub(crate) fn look(client: &'c Client, path: String) -> Self {
+        Self::new(client, Method::POST, path, Again::Harmless)
+    }
+
     /// A POST with a fresh idempotency key.
     pub(crate) fn post(client: &'c Client, path: String) -> Result<Self, ClientError> {
         let key = idempotency_key(client.rng())?;
@@ -171,12 +176,18 @@ impl<'c> Call<'c> {
 
     /// Sends it and reads an answer of this shape.
     pub(crate) async fn read<T: DeserializeOwned>(self) -> Result<Answer<T>, ClientError> {
-        let (parts, status, body) = self.send().await?;
+        let (parts, got, body) = self.send().await?;
         let value = serde_json::from_slice(&body).map_err(|_| ClientError::Unintelligible {
-            status: status.as_u16(),
+            status: got.status.as_u16(),
             reason: "its JSON has another shape",
         })?;
         Ok(parts.map(|()| value))
+    }
+
+    /// Sends it and gives the body as it is, with the cursor of the page that follows.
+    pub(crate) async fn page(self) -> Result<Answer<(Vec<u8>, Option<String>)>, ClientError> {
+        let (parts, got, body) = self.send().await?;
+        Ok(parts.map(|()| (body, got.next)))
     }
 
     /// Sends it and expects no body.
@@ -185,7 +196,7 @@ impl<'c> Call<'c> {
     }
 
     /// Sends it, again where that is harmless, and gives the first answer that is no problem.
-    async fn send(self) -> Result<(Answer<()>, StatusCode, Vec<u8>), ClientError> {
+    async fn send(self) -> Result<(Answer<()>, Got, Vec<u8>), ClientError> {
         let mut attempt = 0;
         loop {
             let failed = match self.once().await {
@@ -248,7 +259,7 @@ impl<'c> Call<'c> {
         request.send().await.map_err(|error| self.network(&error))
     }
 
-    async fn once(&self) -> Result<(Answer<()>, StatusCode, Vec<u8>), Failed> {
+    async fn once(&self) -> Result<(Answer<()>, Got, Vec<u8>), Failed> {
         let mut response = self.response().await?;
         let status = response.status();
         let parts = Answer {
@@ -257,12 +268,13 @@ impl<'c> Call<'c> {
             audit: text(&response, "strongroom-audit"),
             request_id: text(&response, "strongroom-request"),
         };
+        let next = text(&response, "strongroom-next");
         let retry_after = text(&response, "retry-after").and_then(|text| text.parse().ok());
         let is_problem = text(&response, "content-type")
             .is_some_and(|kind| kind.starts_with("application/problem+json"));
         let body = self.body_of(&mut response, status).await?;
         if status.is_success() {
-            return Ok((parts, status, body));
+            return Ok((parts, Got { status, next }, body));
         }
         let error = match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if is_problem => ClientError::Problem(Box::new(problem)),
@@ -316,6 +328,13 @@ impl<'c> Call<'c> {
             broke_off: !error.is_connect() && !error.is_builder(),
         }
     }
+}
+
+/// What an answer says about its body.
+struct Got {
+    status: StatusCode,
+    /// The cursor of the page that follows.
+    next: Option<String>,
 }
 
 /// An attempt that failed, with what decides about the next.

@@ -1,4 +1,4 @@
-//! The Rust client: the API's nouns as typed calls over HTTP, and the import of files.
+//! The Rust client: the API's nouns as typed calls over HTTP, and the import and export of files.
 //!
 //! This crate knows the API's paths, headers, bodies and problems, when a request may be sent
 //! again, and how a mapping file turns a CSV or NDJSON file into records. It does *not* know the
@@ -6,6 +6,7 @@
 //! Client data passes through it as JSON values, which are not wiped: the process that runs it is
 //! the one that asked for them.
 
+pub mod export;
 pub mod import;
 
 mod address;
@@ -14,10 +15,12 @@ mod api_keys;
 mod audit;
 mod authorities;
 mod backends;
+mod batches;
 mod blueprint_files;
 mod blueprints;
 mod call;
 mod certificate;
+mod checkpoint;
 mod classes;
 mod client;
 mod collections;
@@ -42,6 +45,10 @@ pub use api_keys::{ApiKey, NewApiKey, NewApiKeyAnswer};
 pub use audit::{AuditLine, Touch};
 pub use authorities::Authorities;
 pub use backends::{Backend, BackendSecret, NewBackend, NewBackendAnswer};
+pub use batches::{
+    BATCH_ITEMS_MAX, BatchToChange, BatchToCreate, BatchToDelete, BatchToRead, FieldsShown,
+    ItemRead, ItemToChange, ItemToDelete, ItemToRead, ItemVersion, ItemWritten, NamedRecord, Star,
+};
 pub use blueprint_files::{
     BLUEPRINT_BYTES_MAX, BLUEPRINT_FILES_MAX, BlueprintFileError, read_blueprint,
 };
@@ -60,7 +67,9 @@ pub use jobs::{Job, JobBlueprint, JobItem, JobOutcomes, JobProgress};
 pub use listing::{Listed, Page};
 pub use problem::{Flaw, Problem, ProblemCode};
 pub use receipts::Receipt;
-pub use records::{ImportItem, ImportResult, ImportStatus, NewRecord, Record, RecordChange, Shown};
+pub use records::{
+    ImportItem, ImportResult, ImportStatus, NamedSubject, NewRecord, Record, RecordChange, Shown,
+};
 pub use secret::Secret;
 pub use subjects::{NewSubject, Subject, SubjectRecord};
 pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};

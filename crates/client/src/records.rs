@@ -55,7 +55,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn query(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
         let joined =
             |names: &[FieldName]| names.iter().map(FieldName::as_str).collect::<Vec<_>>().join(",");
         [("fields", &self.fields), ("reveal", &self.reveal)]
@@ -75,13 +75,16 @@ pub struct NewRecord {
     pub external_id: Option<ExternalId>,
     /// Whom it is about, if the collection's rule is not to decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<SubjectId>,
+    pub subject: Option<NamedSubject>,
     /// Where the data comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Label>,
     /// When it was collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected_at: Option<Timestamp>,
+    /// The version of the notice that was in force then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<u32>,
     /// For what it may be used; absent: what the collection says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purposes: Option<Vec<Purpose>>,
@@ -104,17 +107,39 @@ pub struct RecordChange {
     pub assignees: Option<Vec<UserId>>,
 }
 
+/// By what a record names the person whom it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NamedSubject {
+    /// A subject that there is.
+    Id(SubjectId),
+    /// The subject with this external id, who is made with the record if there is none.
+    External {
+        /// The id that the SaaS product has for the person.
+        external_id: ExternalId,
+    },
+}
+
 /// One item of an import.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ImportItem {
     /// The id that the SaaS product has for it; what exists under it is left as it is.
     pub external_id: ExternalId,
+    /// Whom it is about, if the collection's rule is not to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<NamedSubject>,
     /// Where the data comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Label>,
     /// When it was collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected_at: Option<Timestamp>,
+    /// The version of the notice that was in force then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<u32>,
+    /// For what it may be used; absent: what the collection says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purposes: Option<Vec<Purpose>>,
     /// Its values.
     pub fields: Map<String, Value>,
 }

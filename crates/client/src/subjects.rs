@@ -58,6 +58,30 @@ impl Scoped<'_> {
         Call::get(self.client, self.path(&format!("subjects/{subject}"))).read().await
     }
 
+    /// The subject that has this external id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn look_up_subject(
+        &self,
+        external_id: &ExternalId,
+    ) -> Result<Answer<Subject>, ClientError> {
+        let named = NewSubject { external_id: Some(external_id.clone()) };
+        Call::look(self.client, self.path("subjects:lookup")).json(&named)?.read().await
+    }
+
+    /// Makes the subject of this external id, or shows the one who has it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn upsert_subject(
+        &self,
+        external_id: &ExternalId,
+    ) -> Result<Answer<Subject>, ClientError> {
+        let named = NewSubject { external_id: Some(external_id.clone()) };
+        Call::put(self.client, self.path("subjects:upsert")).json(&named)?.read().await
+    }
+
     /// The records about a subject.
     ///
     /// # Errors

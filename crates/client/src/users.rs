@@ -118,6 +118,22 @@ impl Scoped<'_> {
         Call::get(self.client, self.path(&format!("users/{user}"))).read().await
     }
 
+    /// The user that has this external id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn look_up_user(
+        &self,
+        external_id: &ExternalId,
+    ) -> Result<Answer<User>, ClientError> {
+        #[derive(Serialize)]
+        struct Body<'b> {
+            external_id: &'b ExternalId,
+        }
+        let path = self.path("users:lookup");
+        Call::look(self.client, path).json(&Body { external_id })?.read().await
+    }
+
     /// Changes a user.
     ///
     /// # Errors

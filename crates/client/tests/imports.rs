@@ -65,7 +65,7 @@ async fn check(fake: Fake, format: Format, file: &str, keep_rows: bool) -> Outco
     let mut rejects = Rejects::beside(&path, keep_rows).unwrap();
     let client = fake.client();
     let rows = Rows::new(format, file.as_bytes(), &mapping).unwrap();
-    let result = import(client.at(tenant()), &mapping, rows, &mut rejects, |_| ()).await;
+    let result = import(client.at(tenant()), &mapping, rows, &mut rejects, None, |_| ()).await;
     let mode = std::fs::metadata(&stale)
         .map_or(0, |data| std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o777);
     let rejects = std::fs::read_to_string(rejects.path()).ok();

@@ -49,6 +49,10 @@ pub enum VaultError {
         /// A sentence for people, without client data.
         detail: String,
     },
+    /// Items of a batch that is carried out as a whole cannot be: nothing was done. Their places and
+    /// why.
+    #[error("{} items cannot be carried out", .0.len())]
+    BatchFailed(Vec<(usize, VaultError)>),
     /// The change needs to name the version that it is made against.
     #[error("the change must name the version that it is made against")]
     VersionRequired,
@@ -119,6 +123,7 @@ impl VaultError {
             Self::OnRecord { error, .. } => error.code(),
             Self::Invalid(_) => "invalid",
             Self::WrongState { code, .. } => code,
+            Self::BatchFailed(_) => "batch_failed",
             Self::VersionRequired => "version_required",
             Self::VersionStale { .. } => "version_stale",
             Self::IdempotencyReused => "idempotency_key_reused",

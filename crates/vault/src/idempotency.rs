@@ -1,13 +1,14 @@
 //! Doing a repeated request once: the row keeps a hash of the key, a MAC of the body and the id of
 //! what was made, never an answer (`access.md`, Repeating a request).
 
+use minicbor::bytes::ByteVec;
 use strongroom_crypto::{Key, hash, mac};
-use strongroom_model::{TenantId, Timestamp};
+use strongroom_model::{RecordId, TenantId, Timestamp};
 use strongroom_storage::{Batch, RowKey};
 
 use crate::acting::Acting;
 use crate::rows::OwnerLeaf;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Loaded, Snapshot};
 use crate::{TenantCtx, VaultError, keyspace};
 
 /// How long a repeated request is recognised.
@@ -68,13 +69,36 @@ pub(crate) struct Done {
     pub(crate) id: [u8; 16],
     #[n(2)]
     until: Timestamp,
+    /// Of a batch: 16 bytes for each item, the id of its record, zeros where it was not carried out.
+    #[n(3)]
+    items: Option<ByteVec>,
 }
+
+impl Done {
+    /// The records of a batch's items; nothing for what was no batch.
+    fn records(&self) -> Vec<Option<RecordId>> {
+        let items = self.items.as_ref().map_or(&[][..], |items| items.as_slice());
+        let (ids, _) = items.as_chunks::<16>();
+        ids.iter().map(|id| (*id != NOT_DONE).then(|| RecordId::from_bytes(*id))).collect()
+    }
+}
+
+/// What stands for an item that was not carried out.
+const NOT_DONE: [u8; 16] = [0; 16];
 
 /// A place in the store that the request's commit will fill.
 pub(crate) struct Slot {
     key: RowKey,
     version: u64,
     body_mac: [u8; 32],
+}
+
+/// Whether a batch was carried out before.
+pub(crate) enum BeforeBatch {
+    /// It was not; what it does goes into this slot, if it named a key.
+    Never(Option<Slot>),
+    /// It was, with these records; nothing stands for items that were not carried out.
+    Done(Vec<Option<RecordId>>),
 }
 
 /// Whether the request was carried out before.
@@ -93,20 +117,43 @@ impl Snapshot<'_> {
         request: Option<&Idempotency>,
     ) -> Result<Before, VaultError> {
         let Some(request) = request else { return Ok(Before::Never(None)) };
+        Ok(match self.done(ctx, request).await? {
+            Ok(done) => Before::Made(done.id),
+            Err(slot) => Before::Never(Some(slot)),
+        })
+    }
+
+    /// Looks whether a batch was carried out before.
+    pub(crate) async fn before_batch(
+        &mut self,
+        ctx: &TenantCtx,
+        request: Option<&Idempotency>,
+    ) -> Result<BeforeBatch, VaultError> {
+        let Some(request) = request else { return Ok(BeforeBatch::Never(None)) };
+        Ok(match self.done(ctx, request).await? {
+            Ok(done) => BeforeBatch::Done(done.records()),
+            Err(slot) => BeforeBatch::Never(Some(slot)),
+        })
+    }
+
+    /// What is kept of the same request, or the place where it will be.
+    async fn done(
+        &mut self,
+        ctx: &TenantCtx,
+        request: &Idempotency,
+    ) -> Result<Result<Loaded<Done>, Slot>, VaultError> {
         let key = request.row(ctx);
         let found = self.load::<Done>(&key).await?;
         let version = found.as_ref().map_or(0, |found| found.version);
         match found {
             Some(done) if done.until > self.vault.now() => {
                 if mac::verify(&done.body_mac, &request.body_mac) {
-                    Ok(Before::Made(done.id))
+                    Ok(Ok(done))
                 } else {
                     Err(VaultError::IdempotencyReused)
                 }
             }
-            Some(_) | None => {
-                Ok(Before::Never(Some(Slot { key, version, body_mac: request.body_mac })))
-            }
+            Some(_) | None => Ok(Err(Slot { key, version, body_mac: request.body_mac })),
         }
     }
 }
@@ -122,9 +169,35 @@ impl Slot {
         id: [u8; 16],
     ) -> Result<(), VaultError> {
         debug_assert!(self.key.as_bytes().starts_with(tenant.as_bytes()));
-        let done =
-            Done { body_mac: self.body_mac, id, until: vault.now().plus_seconds(KEPT_SECONDS) };
-        let value = vault.seal_row(&self.key, leaf, self.version + 1, &done).await?;
+        let until = vault.now().plus_seconds(KEPT_SECONDS);
+        let done = Done { body_mac: self.body_mac, id, until, items: None };
+        self.keep(vault, batch, leaf, &done).await
+    }
+
+    /// Remembers, in the commit that carries a batch out, which records its items were about.
+    pub(crate) async fn fill_batch(
+        self,
+        vault: &crate::Vault,
+        batch: &mut Batch,
+        tenant: TenantId,
+        records: &[Option<RecordId>],
+    ) -> Result<(), VaultError> {
+        debug_assert!(self.key.as_bytes().starts_with(tenant.as_bytes()));
+        let until = vault.now().plus_seconds(KEPT_SECONDS);
+        let ids = records.iter().map(|record| record.map_or(NOT_DONE, |id| *id.as_bytes()));
+        let items = Some(ids.flatten().collect::<Vec<u8>>().into());
+        let done = Done { body_mac: self.body_mac, id: NOT_DONE, until, items };
+        self.keep(vault, batch, OwnerLeaf::NOBODY, &done).await
+    }
+
+    async fn keep(
+        self,
+        vault: &crate::Vault,
+        batch: &mut Batch,
+        leaf: OwnerLeaf,
+        done: &Done,
+    ) -> Result<(), VaultError> {
+        let value = vault.seal_row(&self.key, leaf, self.version + 1, done).await?;
         batch.put(self.key, self.version + 1, value);
         Ok(())
     }

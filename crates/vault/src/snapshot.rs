@@ -106,6 +106,11 @@ impl<'v> Snapshot<'v> {
         self.facts.push(fact);
     }
 
+    /// Takes over what another has read.
+    pub(crate) fn learn(&mut self, other: Snapshot<'_>) {
+        self.facts.extend(other.facts);
+    }
+
     /// Says whom the use case is about: under whose key the caller's reason is sealed.
     pub(crate) fn is_about(&mut self, person: Person) {
         self.person = Some(person);

@@ -12,7 +12,7 @@ use strongroom_model::{
 };
 use strongroom_storage::{Committed, Line, LinePlace};
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Gone, Snapshot};
 use crate::{TenantCtx, Vault, VaultError};
 
 /// The person whom an event is about, and the leaf of their seed.
@@ -218,15 +218,20 @@ impl Vault {
         let event = attempted.refused(&refusal, purpose);
         let gone = snapshot.gone();
         let committed = self.put_on_record(ctx, snapshot, event).await?;
-        let error = match refusal.answer() {
-            Answer::Erased => VaultError::Erased(gone.and_then(|gone| gone.receipt)),
-            Answer::NotFound
-            | Answer::Forbidden { .. }
-            | Answer::PurposeRequired { .. }
-            | Answer::UserRequired
-            | Answer::Elsewhere => VaultError::Refused(refusal),
-        };
-        Err(VaultError::OnRecord { error: Box::new(error), lines: committed.places().to_vec() })
+        let error = Box::new(answered(refusal, gone));
+        Err(VaultError::OnRecord { error, lines: committed.places().to_vec() })
+    }
+}
+
+/// A refusal as its caller learns of it; whoever may know of an erasure learns its receipt.
+pub(crate) fn answered(refusal: Refusal, gone: Option<Gone>) -> VaultError {
+    match refusal.answer() {
+        Answer::Erased => VaultError::Erased(gone.and_then(|gone| gone.receipt)),
+        Answer::NotFound
+        | Answer::Forbidden { .. }
+        | Answer::PurposeRequired { .. }
+        | Answer::UserRequired
+        | Answer::Elsewhere => VaultError::Refused(refusal),
     }
 }
 

@@ -110,6 +110,7 @@ fn record(external_id: &str, fields: Vec<(&str, ClearValue)>) -> records::NewRec
         subject: None,
         source: None,
         collected_at: None,
+        notice: None,
         purposes: None,
         assignees: Vec::new(),
         fields: fields.into_iter().map(|(name, value)| (name.parse().unwrap(), value)).collect(),

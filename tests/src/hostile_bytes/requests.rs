@@ -313,6 +313,10 @@ pub(super) fn body_seeds() -> Vec<Seed> {
         let kind = BODIES.iter().position(|known| *known == name).unwrap();
         [&[u8::try_from(kind).unwrap()], json.as_bytes()].concat()
     };
+    let batch_read = r#"{"items":[{"collection":"customers","external_id":"C-1024"}],"shown":{"customers":{"fields":["name"],"reveal":[]}}}"#;
+    let batch_of_new = r#"{"items":[{"subject":{"external_id":"person-4711"},"notice":2,"fields":{}}],"atomic":true}"#;
+    let batch_changes =
+        r#"{"items":[{"external_id":"C-1024","if_match":3,"fields":{"fax":null}}]}"#;
     let terms = super::words::CLERK;
     let class = format!(r#"{{"name":"clerk","label":"Clerk","terms":{terms}}}"#);
     let replacement = format!(r#"{{"label":"Clerk","terms":{terms}}}"#);
@@ -356,6 +360,16 @@ pub(super) fn body_seeds() -> Vec<Seed> {
         ("read-user", body("user", user)),
         ("refused-user", body("user", &user.replace("carl@", "CARLOTTA"))),
         ("read-user-patch", body("user_patch", r#"{"state":"suspended"}"#)),
+        ("read-batch-read", body("batch_read", batch_read)),
+        ("refused-batch-read", body("batch_read", &batch_read.replace("{\"fields", "[{\"SANDRA"))),
+        ("read-batch-of-new", body("batch_of_new", batch_of_new)),
+        ("refused-batch-of-new", body("batch_of_new", &batch_of_new.replace("person-4711", ""))),
+        ("read-batch-changes", body("batch_changes", batch_changes)),
+        ("refused-batch-changes", body("batch_changes", &batch_changes.replace('3', "-3"))),
+        (
+            "read-batch-removal",
+            body("batch_removal", r#"{"items":[{"external_id":"C-1","if_match":"*"}]}"#),
+        ),
     ]
 }
 

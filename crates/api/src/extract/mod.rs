@@ -15,4 +15,4 @@ pub(crate) use path::{
     ApiKeyPath, BackendPath, BlueprintPath, ClassPath, CollectionPath, ErasurePath, JobPath,
     ReceiptPath, RecordPath, SubjectPath, TenantPath, UserPath, VersionPath,
 };
-pub(crate) use query::{Page, PageQuery, Projection, ProjectionQuery};
+pub(crate) use query::{Format, FormatQuery, Page, PageQuery, Projection, ProjectionQuery};

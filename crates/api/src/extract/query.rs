@@ -37,6 +37,15 @@ impl Page {
 /// Which fields of records are wanted, and which of them in the clear.
 pub(crate) struct Projection(pub(crate) records::Wanted);
 
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values with a line of names.
+    Csv,
+}
+
 // Members that are not of the route are refused before (`gates.rs`).
 
 /// Which page of a list.
@@ -70,6 +79,28 @@ pub(crate) struct ProjectionQuery {
         pattern = "^[a-z][a-z0-9_]{0,62}(,[a-z][a-z0-9_]{0,62})*$"
     )]
     reveal: Option<String>,
+}
+
+/// How an export is written.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FormatQuery {
+    /// `ndjson`, one JSON object a line, or `csv`; `ndjson` if absent.
+    #[param(nullable = false, pattern = "^(ndjson|csv)$")]
+    format: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Format {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query: FormatQuery = read(parts)?;
+        match query.format.as_deref() {
+            None | Some("ndjson") => Ok(Self::Ndjson),
+            Some("csv") => Ok(Self::Csv),
+            Some(_) => Err(Problem::invalid_query("`format` is `ndjson` or `csv`")),
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Page {

@@ -1,5 +1,8 @@
 //! Records over HTTP.
 
+pub(crate) mod batch_wire;
+mod batches;
+mod export;
 pub(crate) mod wire;
 
 use axum::response::IntoResponse;
@@ -22,6 +25,8 @@ pub(crate) fn routes() -> Routes {
         .routes(routes!(upsert))
         .routes(routes!(look_up))
         .routes(routes!(import))
+        .routes(batches::routes())
+        .routes(export::routes())
 }
 
 /// Create a record

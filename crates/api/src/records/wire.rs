@@ -1,8 +1,11 @@
 //! Records as JSON, on their way in; `wire/record.rs` writes them on their way out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use strongroom_model::{
     ClearValue, CollectionName, ExternalId, FieldName, Label, Purpose, RecordId, SubjectId,
     Timestamp, UserId,
@@ -22,16 +25,20 @@ pub(crate) struct NewRecord {
     #[serde(default)]
     #[schema(example = "C-1024")]
     external_id: Option<ExternalId>,
-    /// The subject whom it is about; by the collection's rule, if absent.
+    /// The subject whom it is about, by its id or as `{"external_id": …}`; by the collection's rule, if
+    /// absent. A subject whose external id there is not yet is made with the record.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    subject: Option<SubjectId>,
+    #[schema(value_type = Option<SubjectShape>)]
+    subject: Option<SubjectNamed>,
     /// Who gave the data.
     #[serde(default)]
     source: Option<Label>,
     /// When the data was collected; now, if absent. Retention runs from here.
     #[serde(default)]
     collected_at: Option<Timestamp>,
+    /// The version of the notice that was in force when it was collected.
+    #[serde(default)]
+    notice: Option<u32>,
     /// For what it may be used; for everything that the collection may, if absent.
     #[serde(default)]
     purposes: Option<Vec<Purpose>>,
@@ -57,9 +64,65 @@ impl NewRecord {
 
 impl From<NewRecord> for records::NewRecord {
     fn from(new: NewRecord) -> Self {
-        let NewRecord { external_id, subject, source, collected_at, purposes, assignees, fields } =
-            new;
-        Self { external_id, subject, source, collected_at, purposes, assignees, fields }
+        let NewRecord {
+            external_id,
+            subject,
+            source,
+            collected_at,
+            notice,
+            purposes,
+            assignees,
+            fields,
+        } = new;
+        let subject = subject.map(|named| named.0);
+        Self { external_id, subject, source, collected_at, notice, purposes, assignees, fields }
+    }
+}
+
+/// By what a record names the person whom it is about.
+pub(crate) struct SubjectNamed(records::NamedSubject);
+
+/// The same as the document describes it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SubjectNamed)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(crate) enum SubjectShape {
+    /// The subject's id.
+    Id(String),
+    /// The id that the SaaS product has for the person.
+    ByExternalId(ExternalIdNamed),
+}
+
+/// Something by its external id.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExternalIdNamed {
+    /// The id that the SaaS product has for it.
+    external_id: ExternalId,
+}
+
+impl<'de> Deserialize<'de> for SubjectNamed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Named;
+        impl<'de> Visitor<'de> for Named {
+            type Value = SubjectNamed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a subject's id or an object with its `external_id`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SubjectNamed, E> {
+                let id = text.parse().map_err(E::custom)?;
+                Ok(SubjectNamed(records::NamedSubject::Id(id)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<SubjectNamed, A::Error> {
+                let named = ExternalIdNamed::deserialize(MapAccessDeserializer::new(members))?;
+                Ok(SubjectNamed(records::NamedSubject::External(named.external_id)))
+            }
+        }
+        from.deserialize_any(Named)
     }
 }
 

@@ -220,6 +220,12 @@ const CODES: &[Code] = &[
         "Look the other one up, or use `records:upsert`.",
     ),
     (
+        "not_repeated",
+        409,
+        "The item of a batch was not carried out when the batch first came with this `Idempotency-Key`.",
+        "Send the item in another batch, under a new key.",
+    ),
+    (
         "email_taken",
         409,
         "Another user of the tenant has this e-mail address.",
@@ -312,7 +318,7 @@ const CODES: &[Code] = &[
     (
         "version_stale",
         412,
-        "Somebody else was first: the version in `If-Match` is not the present one, which stands in `current_version`.",
+        "Somebody else was first: the version that is named is not the present one, which stands in `current_version`.",
         "Read the thing again, and decide again.",
     ),
     (
@@ -339,6 +345,12 @@ const CODES: &[Code] = &[
         422,
         "The body can be read, and a part of it means nothing that could be done.",
         "Mend what `errors` names.",
+    ),
+    (
+        "batch_failed",
+        422,
+        "Items of an atomic batch cannot be carried out, so nothing of it was; `errors` has their places, each with the code and words that the item has by itself.",
+        "Mend these items, or send the batch with `atomic` false.",
     ),
     (
         "idempotency_key_reused",
@@ -456,6 +468,7 @@ fn problems() -> Vec<Problem> {
         VaultError::UserNotAllowed,
         VaultError::TooManySubjects { seconds: 1 },
         VaultError::Erased(None),
+        VaultError::BatchFailed(Vec::new()),
         VaultError::VersionRequired,
         VaultError::VersionStale { current: 1 },
         VaultError::IdempotencyReused,

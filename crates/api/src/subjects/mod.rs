@@ -5,15 +5,56 @@ pub(crate) mod wire;
 use axum::response::IntoResponse;
 use strongroom_vault::subjects;
 
-use crate::extract::{Page, PageQuery, RepeatHeader, Sent, SubjectPath, TenantCaller};
+use crate::extract::{Body, Page, PageQuery, RepeatHeader, Sent, SubjectPath, TenantCaller};
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply};
 use crate::routes::{Routes, routes};
-use wire::{NewSubject, Subject, SubjectRecord};
+use wire::{NewSubject, Subject, SubjectLookup, SubjectRecord};
 
 /// Under a tenant.
 pub(crate) fn routes() -> Routes {
-    Routes::default().routes(routes!(create)).routes(routes!(show)).routes(routes!(records))
+    Routes::default()
+        .routes(routes!(create))
+        .routes(routes!(show))
+        .routes(routes!(records))
+        .routes(routes!(look_up))
+        .routes(routes!(upsert))
+}
+
+/// Show the subject with an external id
+///
+/// The id travels in the body, because it can be personal data.
+#[utoipa::path(post, path = "/subjects:lookup", operation_id = "look_up_subject",
+    tag = "subjects", request_body = SubjectLookup,
+    responses((status = 200, description = "It was found.", body = Subject)))]
+async fn look_up(
+    TenantCaller(caller): TenantCaller,
+    Body(named): Body<SubjectLookup>,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = subjects::look_up(&caller.vault, &caller.ctx, &named.external_id).await?;
+    Ok(Reply::one::<Subject, _>(&answer))
+}
+
+/// Make the subject of an external id, or show the one who has it
+#[utoipa::path(put, path = "/subjects:upsert", operation_id = "upsert_subject",
+    tag = "subjects", request_body = SubjectLookup,
+    responses(
+        (status = 200, description = "It was there.", body = Subject),
+        (status = 201, description = "It was made.", body = Subject)))]
+async fn upsert(
+    TenantCaller(caller): TenantCaller,
+    Body(named): Body<SubjectLookup>,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = subjects::upsert(&caller.vault, &caller.ctx, named.external_id).await?;
+    Ok(match &answer.value {
+        subjects::UpsertedSubject::Created(subject) => Reply::json(&Subject::from(subject))
+            .created()
+            .version(subject.version)
+            .lines_of(&answer),
+        subjects::UpsertedSubject::Found(subject) => {
+            Reply::json(&Subject::from(subject)).version(subject.version).lines_of(&answer)
+        }
+    })
 }
 
 /// Make a subject before there is a record about them

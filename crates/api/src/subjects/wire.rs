@@ -27,6 +27,17 @@ impl From<Sent<NewSubject>> for subjects::CreateSubject {
     }
 }
 
+/// By what a subject is looked up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubjectLookup {
+    /// The id that the SaaS product has for the person.
+    #[schema(example = "person-4711")]
+    pub(crate) external_id: ExternalId,
+}
+
+impl FromBody for SubjectLookup {}
+
 /// A subject: a person whom records are about.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Subject {

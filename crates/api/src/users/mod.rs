@@ -11,7 +11,7 @@ use crate::extract::{
 use crate::problem::Problem;
 use crate::reply::{ListOf, Reply, SecretShown};
 use crate::routes::{Routes, routes};
-use wire::{InvitedUser, NewUser, User, UserPatch, UserUpsert};
+use wire::{InvitedUser, NewUser, User, UserLookup, UserPatch, UserUpsert};
 
 /// Under a tenant.
 pub(crate) fn routes() -> Routes {
@@ -23,7 +23,21 @@ pub(crate) fn routes() -> Routes {
 
 /// Under a tenant alone: people of the provider are not looked after by its products.
 pub(crate) fn routes_of_tenants() -> Routes {
-    Routes::default().routes(routes!(upsert))
+    Routes::default().routes(routes!(upsert)).routes(routes!(look_up))
+}
+
+/// Show the user with an external id
+///
+/// The id travels in the body, because it can be personal data.
+#[utoipa::path(post, path = "/users:lookup", operation_id = "look_up_user", tag = "users",
+    request_body = UserLookup,
+    responses((status = 200, description = "They were found.", body = User)))]
+async fn look_up(
+    TenantCaller(caller): TenantCaller,
+    Body(named): Body<UserLookup>,
+) -> Result<impl IntoResponse, Problem> {
+    let answer = users::look_up(&caller.vault, &caller.ctx, &named.external_id).await?;
+    Ok(Reply::one::<User, _>(&answer))
 }
 
 /// Create the user of an external id, or give the one who has it a name and classes

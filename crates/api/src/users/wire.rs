@@ -67,6 +67,16 @@ impl From<UserUpsert> for users::UpsertUser {
     }
 }
 
+/// By what a user is looked up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserLookup {
+    /// The id that the SaaS product has for them.
+    pub(crate) external_id: ExternalId,
+}
+
+impl FromBody for UserLookup {}
+
 /// What is to change of a user: a merge patch (RFC 7396).
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,10 @@
 //! Everything here is written by hand into a buffer that is wiped; nothing of it can be formatted,
 //! logged or serialised elsewhere, because the types it comes in cannot.
 
+mod csv;
 mod record;
+
+pub(crate) use csv::write_csv;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strongroom_model::clear_value::write_json_text;
@@ -79,6 +82,38 @@ pub(crate) fn write_list<T: WriteJson>(items: &[T], next: Option<&str>) -> Wipin
         None => out.extend_from_slice(b"null"),
     }
     out.push(b'}');
+    out
+}
+
+/// The results of a batch as JSON, each written by hand.
+pub(crate) fn write_results<T>(
+    items: &[T],
+    write: impl Fn(usize, &T, &mut Vec<u8>),
+) -> Wiping<Vec<u8>> {
+    let room = ITEM_CAPACITY + ITEM_USUAL.saturating_mul(items.len());
+    let mut out = Wiping::new(Vec::with_capacity(room));
+    out.extend_from_slice(b"{\"results\":[");
+    for (place, item) in items.iter().enumerate() {
+        make_room(&mut out, ITEM_CAPACITY);
+        if place > 0 {
+            out.push(b',');
+        }
+        write(place, item, &mut out);
+    }
+    make_room(&mut out, ITEM_CAPACITY);
+    out.extend_from_slice(b"]}");
+    out
+}
+
+/// Items as lines of JSON (NDJSON).
+pub(crate) fn write_lines<T: WriteJson>(items: &[T]) -> Wiping<Vec<u8>> {
+    let room = ITEM_CAPACITY + ITEM_USUAL.saturating_mul(items.len());
+    let mut out = Wiping::new(Vec::with_capacity(room));
+    for item in items {
+        make_room(&mut out, ITEM_CAPACITY);
+        item.write_json(&mut out);
+        out.push(b'\n');
+    }
     out
 }
 

@@ -1,13 +1,16 @@
 //! `strongroom import`: records from the rows of a file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use strongroom_client::import::{Format, Mapping, Rejects, Rows, Summary, check, import};
+use strongroom_client::import::{
+    Checkpoints, Format, Mapping, Rejects, Rows, Summary, Verified, check, import, verify,
+};
+use strongroom_model::CollectionName;
 use tokio::time::Instant;
 
 use crate::exit::{Exit, Failure};
@@ -23,8 +26,11 @@ pub(crate) struct Import {
     /// The CSV or NDJSON file
     file: PathBuf,
     /// The mapping file: which column becomes which field
-    #[arg(long, value_name = "FILE")]
-    map: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "exported")]
+    map: Option<PathBuf>,
+    /// The file is an NDJSON export; make its records those of this collection again
+    #[arg(long, value_name = "COLLECTION", conflicts_with = "map")]
+    exported: Option<CollectionName>,
     /// How the file writes its rows [default: what its name tells]
     #[arg(long)]
     format: Option<FormatArgument>,
@@ -37,10 +43,19 @@ pub(crate) struct Import {
     /// Read and map all rows, and send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Go on where the last import of this file was broken off
+    #[arg(long, conflicts_with = "dry_run")]
+    resume: bool,
+    /// Keep in this file how far the import has come [default: FILE.checkpoint]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    checkpoint: Option<PathBuf>,
+    /// Read every row once more afterwards, and compare it with what the server has
+    #[arg(long, conflicts_with = "dry_run")]
+    verify: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatArgument {
+pub(crate) enum FormatArgument {
     /// Comma-separated values with a line of names
     Csv,
     /// One JSON object a line
@@ -56,29 +71,84 @@ impl Import {
                 Failure::usage("the file's name tells no format; name it with `--format`")
             })?,
         };
-        let mapping = Mapping::parse(&files::text(&self.map)?)
-            .map_err(|error| Failure::local(format!("`{}`: {error}", self.map.display())))?;
-        let file = File::open(&self.file).map_err(|error| Failure::file(&self.file, &error))?;
-        let length = file.metadata().map_or(0, |facts| facts.len());
-        let rows = Rows::new(format, file, &mapping)
-            .map_err(|error| Failure::local(format!("`{}`: {error}", self.file.display())))?;
+        let (mapping, told) = self.mapping()?;
+        let open = || {
+            let file = File::open(&self.file).map_err(|error| Failure::file(&self.file, &error))?;
+            let facts = file.metadata().map_err(|error| Failure::file(&self.file, &error))?;
+            let rows = Rows::new(format, file, &mapping)
+                .map_err(|error| Failure::local(format!("`{}`: {error}", self.file.display())))?;
+            Ok::<_, Failure>((rows, facts))
+        };
+        let (rows, facts) = open()?;
         let mut rejects = self.place_for_rejects()?;
-        let mut progress = Progress::new(length);
+        let checkpoints = self.checkpoints(&facts, &told)?;
+        let mut progress = Progress::new(facts.len());
         let outcome = if self.dry_run {
             check(&mapping, rows, &mut rejects, |summary| progress.show(summary)).await
         } else {
             let scoped = session.scoped().await?;
-            import(scoped, &mapping, rows, &mut rejects, |summary| progress.show(summary)).await
+            let show = |summary: &Summary| progress.show(summary);
+            import(scoped, &mapping, rows, &mut rejects, checkpoints.as_ref(), show).await
         };
         progress.end();
         let summary = outcome.map_err(|error| {
             let mut failure = Failure::from(error);
             failure.message.push_str(
-                "\n  what was imported before stays; running the same command again is safe",
+                "\n  what was imported before stays; running the same command again is safe, and with \
+                 `--resume` it goes on from here",
             );
             failure
         })?;
-        report(&summary, &rejects, format, self.dry_run)
+        let reported = report(&summary, &rejects, format, self.dry_run);
+        if self.verify {
+            let scoped = session.scoped().await?;
+            let (rows, _) = open()?;
+            compared(&verify(scoped, &mapping, rows, |_| ()).await?)?;
+        }
+        reported
+    }
+
+    /// The mapping, and what it was read from.
+    fn mapping(&self) -> Result<(Mapping, String), Failure> {
+        match (&self.map, &self.exported) {
+            (Some(path), _) => {
+                let text = files::text(path)?;
+                let mapping = Mapping::parse(&text)
+                    .map_err(|error| Failure::local(format!("`{}`: {error}", path.display())))?;
+                Ok((mapping, text))
+            }
+            (None, Some(collection)) => {
+                Ok((Mapping::of_export(collection.clone()), format!("exported {collection}")))
+            }
+            (None, None) => Err(Failure::usage("name a mapping file with `--map`")),
+        }
+    }
+
+    /// Where the import keeps how far it has come; nowhere beside a file in a folder that cannot be
+    /// written to, unless somebody wants it.
+    fn checkpoints(&self, facts: &Metadata, told: &str) -> Result<Option<Checkpoints>, Failure> {
+        if self.dry_run {
+            return Ok(None);
+        }
+        let path = self.checkpoint.clone().unwrap_or_else(|| {
+            let mut name = self.file.clone().into_os_string();
+            name.push(".checkpoint");
+            PathBuf::from(name)
+        });
+        if !path.exists() && !self.resume {
+            match writable(&path) {
+                Ok(()) => {}
+                Err(failure) if self.checkpoint.is_some() => return Err(failure),
+                Err(_) => {
+                    say("warning: no checkpoint can be kept beside the file; name one with \
+                         `--checkpoint`");
+                    return Ok(None);
+                }
+            }
+        }
+        let changed = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let what = format!("{} bytes, {:?}, {told}", facts.len(), changed.unwrap_or_default());
+        Ok(Some(Checkpoints { path, what, resume: self.resume }))
     }
 }
 
@@ -86,6 +156,10 @@ impl Import {
     /// Where rejects go, made sure of before anything is sent: a row that is neither taken nor
     /// written down would be lost.
     fn place_for_rejects(&self) -> Result<Rejects, Failure> {
+        if self.resume {
+            let path = self.rejects.clone().unwrap_or_else(|| Rejects::name_beside(&self.file));
+            return Ok(Rejects::again(path, self.keep_rows));
+        }
         let Some(path) = &self.rejects else {
             let rejects = Rejects::beside(&self.file, self.keep_rows)
                 .map_err(|error| unfit(&format!("the file of rejects: {error}")))?;
@@ -132,6 +206,26 @@ fn report(
     Err(Failure::new(
         Exit::Partly,
         format!("{} rows were rejected; see `{}`", summary.rejected, rejects.path().display()),
+    ))
+}
+
+/// Says how the comparison went.
+fn compared(verified: &Verified) -> Result<(), Failure> {
+    let Verified { same, different, missing, unmapped, unseen, lines } = verified;
+    say(&format!(
+        "verified: {same} rows are there as in the file, {different} with other values, {missing} are not \
+         there, {unmapped} are no rows of the mapping"
+    ));
+    if *unseen > 0 {
+        say(&format!("{unseen} values were not compared: you see them masked"));
+    }
+    if *different == 0 && *missing == 0 {
+        return Ok(());
+    }
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    Err(Failure::new(
+        Exit::CheckFailed,
+        format!("rows are not there as in the file; the first are at lines {}", lines.join(", ")),
     ))
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod blueprints;
 pub(crate) mod classes;
 pub(crate) mod collections;
 pub(crate) mod erasures;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod receipts;

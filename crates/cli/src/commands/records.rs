@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use strongroom_client::{IfMatch, Shown};
+use strongroom_client::{Answer, IfMatch, ItemWritten, Shown};
 use strongroom_model::{CollectionName, ExternalId, FieldName, RecordId};
 
 use crate::arguments::{PageArguments, VersionArguments};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::session::Session;
 
@@ -79,6 +79,39 @@ pub(crate) enum Records {
         #[arg(long, value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
+    /// Read up to 100 records of any collections
+    BatchGet {
+        /// A JSON file with `items`, each with `collection` and `id` or `external_id`, and if wanted
+        /// `shown`; `-` for standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Make up to 100 records
+    BatchCreate {
+        /// The collection
+        collection: CollectionName,
+        /// A JSON file with `items`, as for `create`, and if wanted `atomic`; `-` for standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Change up to 100 records
+    BatchPatch {
+        /// The collection
+        collection: CollectionName,
+        /// A JSON file with `items`, each with `id` or `external_id`, `if_match` and `fields`, and if
+        /// wanted `atomic`; `-` for standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Delete up to 100 records
+    BatchDelete {
+        /// The collection
+        collection: CollectionName,
+        /// A JSON file with `items`, each with `id` or `external_id`, and if wanted `atomic`; `-` for
+        /// standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -92,7 +125,7 @@ pub(crate) struct ShownArguments {
 }
 
 impl ShownArguments {
-    fn shown(self) -> Shown {
+    pub(crate) fn shown(self) -> Shown {
         Shown { fields: self.fields, reveal: self.reveal }
     }
 }
@@ -138,6 +171,41 @@ impl Records {
                 let record = files::client_data(&file)?;
                 session.screen.one(&scoped.upsert_record(&collection, &record).await?)
             }
+            Self::BatchGet { file } => {
+                let batch = files::client_data(&file)?;
+                let answer = scoped.batch_get_records(&batch).await?;
+                session.screen.one(&answer)?;
+                all_done(answer.value.iter().filter(|item| item.problem.is_some()).count())
+            }
+            Self::BatchCreate { collection, file } => {
+                let batch = files::client_data(&file)?;
+                written(session, &scoped.batch_create_records(&collection, &batch).await?)
+            }
+            Self::BatchPatch { collection, file } => {
+                let batch = files::client_data(&file)?;
+                written(session, &scoped.batch_change_records(&collection, &batch).await?)
+            }
+            Self::BatchDelete { collection, file } => {
+                let batch = files::client_data(&file)?;
+                written(session, &scoped.batch_delete_records(&collection, &batch).await?)
+            }
         }
     }
+}
+
+/// Shows what became of a batch.
+fn written(session: &Session, answer: &Answer<Vec<ItemWritten>>) -> Result<(), Failure> {
+    session.screen.one(answer)?;
+    all_done(answer.value.iter().filter(|item| item.problem.is_some()).count())
+}
+
+/// Whether no item of a batch failed.
+fn all_done(failed: usize) -> Result<(), Failure> {
+    if failed == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Partly,
+        format!("{failed} items were not carried out; see their problems"),
+    ))
 }

@@ -21,6 +21,18 @@ pub(crate) enum Subjects {
         /// The subject's id
         subject: SubjectId,
     },
+    /// Show the subject that has an external id
+    Lookup {
+        /// The id that your product has for the person
+        #[arg(long)]
+        external_id: ExternalId,
+    },
+    /// Make the subject of an external id, or show the one who has it
+    Upsert {
+        /// The id that your product has for the person
+        #[arg(long)]
+        external_id: ExternalId,
+    },
     /// List the records about a subject
     Records {
         /// The subject's id
@@ -38,6 +50,12 @@ impl Subjects {
                 session.screen.one(&scoped.create_subject(&NewSubject { external_id }).await?)
             }
             Self::Show { subject } => session.screen.one(&scoped.subject(subject).await?),
+            Self::Lookup { external_id } => {
+                session.screen.one(&scoped.look_up_subject(&external_id).await?)
+            }
+            Self::Upsert { external_id } => {
+                session.screen.one(&scoped.upsert_subject(&external_id).await?)
+            }
             Self::Records { subject, page } => session.screen.list(
                 &scoped.subject_records(subject, &page.page()).await?,
                 &[("COLLECTION", "/collection"), ("RECORD", "/record")],

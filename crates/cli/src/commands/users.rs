@@ -47,6 +47,12 @@ pub(crate) enum Users {
         #[arg(long = "class", required = true)]
         classes: Vec<ClassName>,
     },
+    /// Show the user that has an external id
+    Lookup {
+        /// The id that your product has for the user
+        #[arg(long)]
+        external_id: ExternalId,
+    },
     /// Make a fresh invitation for a user
     Reinvite {
         /// The user's id
@@ -109,6 +115,9 @@ impl Users {
             Self::Upsert { external_id, name, email, classes } => {
                 let user = UserUpsert { external_id, name, email, classes };
                 session.screen.one(&scoped.upsert_user(&user).await?)
+            }
+            Self::Lookup { external_id } => {
+                session.screen.one(&scoped.look_up_user(&external_id).await?)
             }
             Self::Reinvite { user, secret_file: path } => {
                 let file = secret_file(path.as_deref())?;

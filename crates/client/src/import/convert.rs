@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
-use strongroom_model::{ExternalId, Timestamp};
+use strongroom_model::{ExternalId, Label, Timestamp};
 
-use crate::import::mapping::{FieldSource, Form, Mapping, Member};
+use crate::export::ExportedRecord;
+use crate::import::mapping::{FieldSource, Form, Given, Mapping, Member};
 use crate::import::{Cell, Row};
-use crate::{Flaw, ImportItem};
+use crate::{Flaw, ImportItem, NamedSubject};
 
 impl Mapping {
     /// The record that a row is to become.
@@ -15,9 +16,15 @@ impl Mapping {
     /// # Errors
     /// What is wrong with which part; never a value.
     pub fn item(&self, row: &Row) -> Result<ImportItem, Vec<Flaw>> {
+        if self.exported {
+            return exported(row);
+        }
         let mut flaws = Vec::new();
         let external_id = keep(&mut flaws, "/external_id", self.external_id_of(row));
+        let subject = keep(&mut flaws, "/subject", self.subject_of(row)).flatten();
+        let source = keep(&mut flaws, "/source", self.source_of(row)).flatten();
         let collected_at = keep(&mut flaws, "/collected_at", self.collected_at_of(row)).flatten();
+        let notice = keep(&mut flaws, "/notice", self.notice_of(row)).flatten();
         let mut fields = Map::new();
         for (name, source) in &self.fields {
             let value = self.value(source, row);
@@ -27,10 +34,52 @@ impl Mapping {
             }
         }
         match external_id {
-            Some(external_id) if flaws.is_empty() => {
-                Ok(ImportItem { external_id, source: self.source.clone(), collected_at, fields })
-            }
+            Some(external_id) if flaws.is_empty() => Ok(ImportItem {
+                external_id,
+                subject,
+                source,
+                collected_at,
+                notice,
+                purposes: None,
+                fields,
+            }),
             Some(_) | None => Err(flaws),
+        }
+    }
+
+    /// The person whom the row is about, by their external id.
+    fn subject_of(&self, row: &Row) -> Result<Option<NamedSubject>, &'static str> {
+        let text = self.subject.as_ref().and_then(|subject| subject.complete(row, &self.null));
+        let external_id: Option<ExternalId> = text
+            .map(|text| text.parse().map_err(|strongroom_model::Malformed(what)| what))
+            .transpose()?;
+        Ok(external_id.map(|external_id| NamedSubject::External { external_id }))
+    }
+
+    fn source_of(&self, row: &Row) -> Result<Option<Label>, &'static str> {
+        match &self.source {
+            None => Ok(None),
+            Some(Given::Fixed(label)) => Ok(Some(label.clone())),
+            Some(Given::Column(name)) => {
+                let cell = row.present(name, &self.null);
+                let parse = |text: Cow<'_, str>| {
+                    text.parse().map_err(|strongroom_model::Malformed(what)| what)
+                };
+                cell.map(|cell| writing(cell).and_then(parse)).transpose()
+            }
+        }
+    }
+
+    fn notice_of(&self, row: &Row) -> Result<Option<u32>, &'static str> {
+        match &self.notice {
+            None => Ok(None),
+            Some(Given::Fixed(version)) => Ok(Some(*version)),
+            Some(Given::Column(name)) => {
+                let cell = row.present(name, &self.null);
+                let parse =
+                    |text: Cow<'_, str>| text.trim().parse().map_err(|_| "not a notice's version");
+                cell.map(|cell| writing(cell).and_then(parse)).transpose()
+            }
         }
     }
 
@@ -86,6 +135,36 @@ impl Mapping {
             }
         }
     }
+}
+
+/// The record that a line of an export is to become again.
+fn exported(row: &Row) -> Result<ImportItem, Vec<Flaw>> {
+    let whole: Result<ExportedRecord, _> = serde_json::from_value(row.to_json());
+    let flaw = |pointer: &str, detail: &str| {
+        vec![Flaw { pointer: pointer.to_owned(), detail: detail.to_owned() }]
+    };
+    let record = whole.map_err(|_| flaw("", "not a record as exports have them"))?;
+    let malformed =
+        |pointer: &'static str| move |error: strongroom_model::Malformed| flaw(pointer, error.0);
+    let external_id = record.external_id.unwrap_or_else(|| record.id.to_string());
+    let subject = record.subject_external_id.map(|external_id| external_id.parse());
+    let subject = subject.transpose().map_err(malformed("/subject_external_id"))?;
+    let purposes = record.purposes.iter().map(|purpose| purpose.parse());
+    Ok(ImportItem {
+        external_id: external_id.parse().map_err(malformed("/external_id"))?,
+        subject: subject.map(|external_id| NamedSubject::External { external_id }),
+        source: record
+            .source
+            .map(|source| source.parse())
+            .transpose()
+            .map_err(malformed("/source"))?,
+        collected_at: Some(
+            timestamp(&record.collected_at).map_err(|what| flaw("/collected_at", what))?,
+        ),
+        notice: record.notice,
+        purposes: Some(purposes.collect::<Result<_, _>>().map_err(malformed("/purposes"))?),
+        fields: record.fields,
+    })
 }
 
 fn keep<T>(flaws: &mut Vec<Flaw>, pointer: &str, result: Result<T, &'static str>) -> Option<T> {

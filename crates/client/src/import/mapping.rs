@@ -26,10 +26,34 @@ pub struct Mapping {
     pub collection: CollectionName,
     pub(crate) external_id: Template,
     pub(crate) null: Vec<String>,
-    pub(crate) source: Option<Label>,
+    pub(crate) subject: Option<Template>,
+    pub(crate) source: Option<Given<Label>>,
     pub(crate) collected_at: Option<String>,
+    pub(crate) notice: Option<Given<u32>>,
     pub(crate) delimiter: u8,
+    /// Whether an apostrophe at the beginning of a cell only keeps it from being a formula.
+    pub(crate) formula_safe: bool,
     pub(crate) fields: BTreeMap<FieldName, FieldSource>,
+    /// Whether the rows are records as an export has them, which need no mapping.
+    pub(crate) exported: bool,
+}
+
+/// What is the same for every row, or stands in a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Given<T> {
+    /// This, for every row.
+    Fixed(T),
+    /// What this column has.
+    Column(String),
+}
+
+impl<T> Given<T> {
+    fn column(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Column(name) => Some(name),
+        }
+    }
 }
 
 /// Where a field's value comes from.
@@ -98,9 +122,13 @@ struct MappingFile {
     external_id: String,
     #[serde(default)]
     null: Vec<String>,
-    source: Option<Label>,
+    subject: Option<String>,
+    source: Option<toml::Value>,
     collected_at: Option<String>,
+    notice: Option<toml::Value>,
     delimiter: Option<char>,
+    #[serde(default)]
+    formula_safe: bool,
     fields: BTreeMap<FieldName, toml::Value>,
 }
 
@@ -125,12 +153,9 @@ impl Mapping {
     pub fn parse(text: &str) -> Result<Self, MappingError> {
         let file: MappingFile =
             toml::from_str(text).map_err(|error| MappingError(error.to_string()))?;
-        let external_id = if file.external_id.contains(['{', '}']) {
-            Template::parse(&file.external_id)
-                .map_err(|what| MappingError::at("external_id", what))?
-        } else {
-            Template::column(&file.external_id)
-        };
+        let external_id = column_or_template("external_id", &file.external_id)?;
+        let subject =
+            file.subject.map(|subject| column_or_template("subject", &subject)).transpose()?;
         let delimiter = u8::try_from(file.delimiter.unwrap_or(','))
             .ok()
             .filter(|byte| byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n'))
@@ -150,11 +175,33 @@ impl Mapping {
             collection: file.collection,
             external_id,
             null: file.null,
-            source: file.source,
+            subject,
+            source: file.source.map(source).transpose()?,
             collected_at: file.collected_at,
+            notice: file.notice.map(notice).transpose()?,
             delimiter,
+            formula_safe: file.formula_safe,
             fields,
+            exported: false,
         })
+    }
+
+    /// Takes records as an NDJSON export has them. One without external id keeps the id that it had as
+    /// its external id.
+    pub fn of_export(collection: CollectionName) -> Self {
+        Self {
+            collection,
+            external_id: Template::column("id"),
+            null: Vec::new(),
+            subject: None,
+            source: None,
+            collected_at: None,
+            notice: None,
+            delimiter: b',',
+            formula_safe: false,
+            fields: BTreeMap::new(),
+            exported: true,
+        }
     }
 
     /// Whether all that is wrong with a row concerns records that it refers to.
@@ -162,9 +209,11 @@ impl Mapping {
         let refers = |flaw: &crate::Flaw| {
             let field = flaw.pointer.strip_prefix("/fields/");
             let name = field.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-            self.fields.iter().any(|(field, source)| {
-                field.as_str() == name && matches!(source, FieldSource::Reference(_))
-            })
+            // Which fields of an export refer to others its mapping does not know.
+            self.exported && !name.is_empty()
+                || self.fields.iter().any(|(field, source)| {
+                    field.as_str() == name && matches!(source, FieldSource::Reference(_))
+                })
         };
         !flaws.is_empty() && flaws.iter().all(refers)
     }
@@ -172,6 +221,9 @@ impl Mapping {
     /// The columns it needs.
     pub fn columns(&self) -> BTreeSet<&str> {
         let mut columns: BTreeSet<_> = self.external_id.columns().collect();
+        columns.extend(self.subject.iter().flat_map(Template::columns));
+        columns.extend(self.source.as_ref().and_then(Given::column));
+        columns.extend(self.notice.as_ref().and_then(Given::column));
         columns.extend(self.collected_at.as_deref());
         for source in self.fields.values() {
             match source {
@@ -189,6 +241,45 @@ impl Mapping {
         }
         columns
     }
+}
+
+/// The cell of a column, or a text of several.
+fn column_or_template(place: &str, text: &str) -> Result<Template, MappingError> {
+    if text.contains(['{', '}']) {
+        Template::parse(text).map_err(|what| MappingError::at(place, what))
+    } else {
+        Ok(Template::column(text))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnTable {
+    column: String,
+}
+
+fn source(value: toml::Value) -> Result<Given<Label>, MappingError> {
+    if let toml::Value::String(text) = value {
+        let label = text
+            .parse()
+            .map_err(|error: strongroom_model::Malformed| MappingError::at("source", error.0))?;
+        return Ok(Given::Fixed(label));
+    }
+    let table: Result<ColumnTable, _> = value.try_into();
+    table
+        .map(|table| Given::Column(table.column))
+        .map_err(|_| MappingError::at("source", "expected a text or `{ column = \"…\" }`"))
+}
+
+fn notice(value: toml::Value) -> Result<Given<u32>, MappingError> {
+    if let toml::Value::Integer(version) = value {
+        let version = u32::try_from(version);
+        return version.map(Given::Fixed).map_err(|_| MappingError::at("notice", "out of range"));
+    }
+    let table: Result<ColumnTable, _> = value.try_into();
+    table
+        .map(|table| Given::Column(table.column))
+        .map_err(|_| MappingError::at("notice", "expected a version or `{ column = \"…\" }`"))
 }
 
 fn field(value: toml::Value) -> Result<FieldSource, String> {
@@ -236,6 +327,8 @@ mod tests {
         null = ["NULL", ""]
         source = "an export"
         collected_at = "when"
+        subject = "person-{p}"
+        notice = { column = "terms" }
         delimiter = ";"
         [fields]
         company = "companyName"
@@ -263,7 +356,9 @@ mod tests {
                 "customerID",
                 "first",
                 "last",
+                "p",
                 "street",
+                "terms",
                 "when"
             ]
         );
@@ -291,6 +386,18 @@ mod tests {
         check("a = { object = {} }", "exactly one");
         check("a = { object = { city = 1 } }", "`a`");
         check("a = \"x\"\n[more]\nb = 1", "more");
+        let check_head = |head: &str, named: &str| {
+            let text =
+                format!("collection = \"c\"\nexternal_id = \"id\"\n{head}\n[fields]\na = \"x\"");
+            let error = Mapping::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(named), "{head}: {error}");
+        };
+        check_head("source = 1", "`source`");
+        check_head("source = { row = \"x\" }", "`source`");
+        check_head("notice = -1", "`notice`");
+        check_head("notice = \"x\"", "`notice`");
+        check_head("subject = \"{x\"", "`subject`");
+        check_head("formula_safe = 1", "formula_safe");
         let error = Mapping::parse("external_id = \"id\"\n[fields]\na = \"x\"").unwrap_err();
         assert!(error.to_string().contains("collection"));
     }

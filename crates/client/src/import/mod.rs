@@ -11,9 +11,11 @@ mod row;
 mod rows;
 mod run;
 mod template;
+mod verify;
 
 pub use mapping::{Mapping, MappingError};
 pub use rejects::{Reject, Rejects};
 pub use row::{Cell, Row};
 pub use rows::{Format, ReadRow, Rows, RowsError};
-pub use run::{ImportError, Summary, check, import};
+pub use run::{Checkpoints, ImportError, Summary, check, import};
+pub use verify::{Verified, verify};

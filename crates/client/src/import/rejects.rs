@@ -26,6 +26,7 @@ pub struct Rejects {
     path: PathBuf,
     keep_rows: bool,
     file: Option<BufWriter<File>>,
+    written: u64,
 }
 
 impl Rejects {
@@ -35,9 +36,14 @@ impl Rejects {
     /// # Errors
     /// What the operating system says.
     pub fn beside(imported: &Path, keep_rows: bool) -> io::Result<Self> {
+        Self::at(Self::name_beside(imported), keep_rows)
+    }
+
+    /// The name of the file of rejects beside an imported file.
+    pub fn name_beside(imported: &Path) -> PathBuf {
         let mut name = imported.as_os_str().to_owned();
         name.push(".rejects.ndjson");
-        Self::at(PathBuf::from(name), keep_rows)
+        PathBuf::from(name)
     }
 
     /// Rejects in a file of this name. What an earlier run left there is removed.
@@ -49,7 +55,35 @@ impl Rejects {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
         }
-        Ok(Self { path, keep_rows, file: None })
+        Ok(Self { path, keep_rows, file: None, written: 0 })
+    }
+
+    /// Goes on in the file that a run left which was killed: what came after these bytes comes again.
+    pub(crate) fn cut_to(&mut self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return match std::fs::remove_file(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Err(_) | Ok(()) => Ok(()),
+            };
+        }
+        let file = OpenOptions::new().append(true).open(&self.path)?;
+        if file.metadata()?.len() < bytes {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file of rejects is cut"));
+        }
+        file.set_len(bytes)?;
+        self.written = bytes;
+        self.file = Some(BufWriter::new(file));
+        Ok(())
+    }
+
+    /// Rejects that go on in the file of an earlier run, once it is known how much of it stays.
+    pub fn again(path: PathBuf, keep_rows: bool) -> Self {
+        Self { path, keep_rows, file: None, written: 0 }
+    }
+
+    /// How many bytes have been written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Where they go.
@@ -72,8 +106,11 @@ impl Rejects {
             Some(file) => file,
             None => self.file.insert(BufWriter::new(create(&self.path)?)),
         };
-        serde_json::to_writer(&mut *file, &reject)?;
-        file.write_all(b"\n")
+        let mut line = serde_json::to_vec(&reject)?;
+        line.push(b'\n');
+        file.write_all(&line)?;
+        self.written += line.len() as u64;
+        Ok(())
     }
 
     /// Makes sure that all of them are in the file.
@@ -82,6 +119,12 @@ impl Rejects {
     /// What the operating system says.
     pub fn flush(&mut self) -> io::Result<()> {
         self.file.as_mut().map_or(Ok(()), Write::flush)
+    }
+
+    /// Makes sure that all of them survive a power cut.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.as_ref().map_or(Ok(()), |file| file.get_ref().sync_data())
     }
 }
 

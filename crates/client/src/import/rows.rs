@@ -197,6 +197,7 @@ pub struct CsvRows<R> {
     names: Arc<[String]>,
     /// Carriage returns that have ended rows by themselves; the reader counts line feeds alone.
     returns: u64,
+    formula_safe: bool,
 }
 
 impl<R: Read> CsvRows<R> {
@@ -213,7 +214,7 @@ impl<R: Read> CsvRows<R> {
             .map_err(|_| RowsError::Header("the line of names is not UTF-8".to_owned()))?;
         let names: Arc<[String]> = header.iter().map(ToOwned::to_owned).collect();
         check_names(&names, mapping)?;
-        Ok(Self { reader, names, returns: 0 })
+        Ok(Self { reader, names, returns: 0, formula_safe: mapping.formula_safe })
     }
 
     fn read(&mut self) -> Result<Option<ReadRow>, RowsError> {
@@ -246,7 +247,12 @@ impl<R: Read> CsvRows<R> {
     fn row(&self, line: u64, record: csv::ByteRecord) -> ReadRow {
         match csv::StringRecord::from_byte_record(record) {
             Ok(record) => {
-                let cells = record.iter().map(|cell| Cell::Text(cell.to_owned())).collect();
+                let plain = |cell| {
+                    let guarded =
+                        if self.formula_safe { str::strip_prefix(cell, '\'') } else { None };
+                    guarded.unwrap_or(cell)
+                };
+                let cells = record.iter().map(|cell| Cell::Text(plain(cell).to_owned())).collect();
                 ReadRow::Row(line, Row::named(self.names.clone(), cells))
             }
             Err(error) => ReadRow::Bad {

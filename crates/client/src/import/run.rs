@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::idempotency_key;
+use crate::checkpoint;
 use crate::import::{Mapping, ReadRow, Rejects, Row, Rows, RowsError};
 use crate::{ClientError, Flaw, ImportItem, ImportResult, ImportStatus, ProblemCode, Scoped};
 
@@ -34,6 +37,46 @@ pub enum ImportError {
     /// The results do not belong to the rows that were sent.
     #[error("the server's results do not belong to the rows that were sent")]
     Results,
+    /// The checkpoint cannot be used.
+    #[error("the checkpoint cannot be used: {0}")]
+    Checkpoint(io::Error),
+    /// There is nothing to go on with.
+    #[error("there is no import to go on with: it has no checkpoint")]
+    NothingToResume,
+    /// The file or the mapping has changed since.
+    #[error("the import that broke off was of another file, or with another mapping")]
+    Another,
+}
+
+/// Where an import keeps how far it has come, so that the next run can go on after this one was killed.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    /// The file.
+    pub path: PathBuf,
+    /// What is imported, so that one import is not gone on with as another: the file's length and time,
+    /// and the mapping.
+    pub what: String,
+    /// Whether to go on from what is there.
+    pub resume: bool,
+}
+
+/// What a checkpoint says.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    what: String,
+    /// What the keys of batches begin with.
+    run: String,
+    /// The number of the next batch.
+    batch: u64,
+    /// Rows that have been dealt with.
+    rows: u64,
+    created: u64,
+    exists: u64,
+    rejected: u64,
+    /// Bytes of the file of rejects.
+    rejects_bytes: u64,
+    /// The lines of rows that wait for the file's end.
+    deferred: Vec<u64>,
 }
 
 /// How far an import has come.
@@ -78,9 +121,12 @@ struct Run<'r> {
     /// 128 random bits; with the batch's number they make its idempotency key.
     id: String,
     batch: u64,
+    checkpoints: Option<&'r Checkpoints>,
 }
 
-/// Imports all rows. `progress` is called after each batch.
+/// Imports all rows. `progress` is called after each batch, and a checkpoint is kept where there is a
+/// place for it. After a kill, the batch that was under way is sent again under the same key: what it
+/// had made counts as there already.
 ///
 /// # Errors
 /// [`ImportError`] if it stopped before the last row; rows before it are imported, and running it
@@ -90,13 +136,20 @@ pub async fn import<R: Read>(
     mapping: &Mapping,
     mut rows: Rows<R>,
     rejects: &mut Rejects,
+    checkpoints: Option<&Checkpoints>,
     mut progress: impl FnMut(&Summary),
 ) -> Result<Summary, ImportError> {
     let id = idempotency_key(scoped.client.rng()).map_err(ClientError::from)?;
     let mut run = Run::new(Some(scoped), mapping, rejects, id);
+    run.checkpoints = checkpoints;
+    run.begin(&mut rows)?;
     let outcome = run.all(&mut rows, &mut progress).await;
     run.rejects.flush()?;
-    outcome.map(|()| run.summary)
+    outcome?;
+    if let Some(checkpoints) = checkpoints {
+        checkpoint::remove(&checkpoints.path).map_err(ImportError::Checkpoint)?;
+    }
+    Ok(run.summary)
 }
 
 /// Reads all rows and rejects those that the mapping makes no record of; the server is not asked.
@@ -124,7 +177,59 @@ impl<'r> Run<'r> {
     ) -> Self {
         let never_seen = mapping.columns().into_iter().map(ToOwned::to_owned).collect();
         let summary = Summary { never_seen, ..Summary::default() };
-        Self { scoped, mapping, rejects, summary, deferred: Vec::new(), id, batch: 0 }
+        let deferred = Vec::new();
+        Self { scoped, mapping, rejects, summary, deferred, id, batch: 0, checkpoints: None }
+    }
+
+    /// Goes on where the last run was killed, or begins and says so in a first checkpoint.
+    fn begin<R: Read>(&mut self, rows: &mut Rows<R>) -> Result<(), ImportError> {
+        let Some(checkpoints) = self.checkpoints else { return Ok(()) };
+        if !checkpoints.resume {
+            return self.keep(0);
+        }
+        let kept: Option<Checkpoint> =
+            checkpoint::read(&checkpoints.path).map_err(ImportError::Checkpoint)?;
+        let kept = kept.ok_or(ImportError::NothingToResume)?;
+        if kept.what != checkpoints.what {
+            return Err(ImportError::Another);
+        }
+        self.rejects.cut_to(kept.rejects_bytes)?;
+        let waiting: BTreeSet<u64> = kept.deferred.iter().copied().collect();
+        for _ in 0..kept.rows {
+            let read = rows.read()?.ok_or(ImportError::Another)?;
+            if let ReadRow::Row(line, row) = read {
+                self.summary.never_seen.retain(|column| row.cell(column).is_none());
+                if waiting.contains(&line)
+                    && let Ok(item) = self.mapping.item(&row)
+                {
+                    self.deferred.push(Waiting { line, row, item });
+                }
+            }
+        }
+        let Checkpoint { run, batch, rows, created, exists, rejected, .. } = kept;
+        (self.id, self.batch) = (run, batch);
+        let summary = &mut self.summary;
+        (summary.rows, summary.created, summary.exists) = (rows, created, exists);
+        summary.rejected = rejected;
+        Ok(())
+    }
+
+    /// Says that so many rows have been dealt with.
+    fn keep(&mut self, rows: u64) -> Result<(), ImportError> {
+        let Some(checkpoints) = self.checkpoints else { return Ok(()) };
+        self.rejects.sync()?;
+        let kept = Checkpoint {
+            what: checkpoints.what.clone(),
+            run: self.id.clone(),
+            batch: self.batch,
+            rows,
+            created: self.summary.created,
+            exists: self.summary.exists,
+            rejected: self.summary.rejected,
+            rejects_bytes: self.rejects.written(),
+            deferred: self.deferred.iter().map(|row| row.line).collect(),
+        };
+        checkpoint::write(&checkpoints.path, &kept).map_err(ImportError::Checkpoint)
     }
 
     async fn all<R: Read>(
@@ -140,6 +245,7 @@ impl<'r> Run<'r> {
                 // What was read before the end, or before the file broke, is still sent.
                 end => {
                     self.send(waiting, Defer::Yes).await?;
+                    self.keep(self.summary.rows)?;
                     self.send_deferred().await?;
                     self.summary.bytes = rows.bytes_read();
                     progress(&self.summary);
@@ -153,6 +259,8 @@ impl<'r> Run<'r> {
                     || (bytes + length > BATCH_BYTES_MAX && !waiting.is_empty())
                 {
                     self.send(std::mem::take(&mut waiting), Defer::Yes).await?;
+                    // All rows before the one that was read last.
+                    self.keep(self.summary.rows.saturating_sub(1))?;
                     self.summary.bytes = rows.bytes_read();
                     progress(&self.summary);
                     bytes = 0;

@@ -45,12 +45,32 @@ impl<'v> Fence<'v> {
         snapshot: &mut Snapshot<'_>,
         target: RecordTarget<'_>,
     ) -> Result<(), VaultError> {
-        refuse_held(target.subject)?;
-        if let Some(external_id) = &target.external_id {
-            let index = Index::of_records(self.tenant, target.collection);
-            let values = [external_id.to_string()];
+        self.records(snapshot, vec![target]).await
+    }
+
+    /// Records of one collection. Their external ids leave the index together, because a page of it is
+    /// re-keyed once.
+    pub(crate) async fn records(
+        &mut self,
+        snapshot: &mut Snapshot<'_>,
+        targets: Vec<RecordTarget<'_>>,
+    ) -> Result<(), VaultError> {
+        let Some(first) = targets.first() else { return Ok(()) };
+        let index = Index::of_records(self.tenant, first.collection);
+        let external_ids = targets.iter().filter_map(|target| target.external_id.as_ref());
+        let values: Vec<String> = external_ids.map(ToString::to_string).collect();
+        for target in targets {
+            refuse_held(target.subject)?;
+            self.cut(&target);
+        }
+        if !values.is_empty() {
             self.index_pages += index::forget(snapshot, &mut self.batch, index, &values).await?;
         }
+        Ok(())
+    }
+
+    /// Takes a record's rows away and punctures its number.
+    fn cut(&mut self, target: &RecordTarget<'_>) {
         self.batch.delete(keyspace::record(self.tenant, target.collection.number, target.record));
         self.batch.delete(keyspace::manifest_entry(
             self.tenant,
@@ -68,7 +88,6 @@ impl<'v> Fence<'v> {
                 numbers: vec![target.place.number],
             },
         });
-        Ok(())
     }
 
     /// A person: the seed dies, and with it all that is sealed under its numbers. The index entries
@@ -186,21 +205,33 @@ impl<'v> Fence<'v> {
 
     /// Commits the fence.
     pub(crate) async fn close(
-        mut self,
+        self,
         ctx: &TenantCtx,
         snapshot: Snapshot<'_>,
         erasure: Erasure,
         event: AuditEvent,
     ) -> Result<(Vec<LinePlaced>, Erasure), VaultError> {
-        self.vault.keyring.fence(&mut self.batch, &self.tombstones);
-        let key = keyspace::erasure(self.tenant, erasure.id);
-        let value = self.vault.seal_row(&key, OwnerLeaf::NOBODY, 1, &erasure).await?;
-        self.batch.expect(Expect::Absent(key.clone())).put(key, 1, value);
-        let about = snapshot.person();
-        snapshot.expect_in(&mut self.batch);
-        self.batch.line(self.vault.line_about(self.tenant, Some(ctx), about, event).await?);
-        let committed = self.vault.store.commit(self.batch).await?;
+        let (vault, tenant, about) = (self.vault, self.tenant, snapshot.person());
+        let mut batch = self.into_batch(snapshot, std::slice::from_ref(&erasure)).await?;
+        batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+        let committed = vault.store.commit(batch).await?;
         Ok((committed.places().to_vec(), erasure))
+    }
+
+    /// The commit that makes the fence, without the lines that go with it.
+    pub(crate) async fn into_batch(
+        mut self,
+        snapshot: Snapshot<'_>,
+        erasures: &[Erasure],
+    ) -> Result<Batch, VaultError> {
+        self.vault.keyring.fence(&mut self.batch, &self.tombstones);
+        for erasure in erasures {
+            let key = keyspace::erasure(self.tenant, erasure.id);
+            let value = self.vault.seal_row(&key, OwnerLeaf::NOBODY, 1, erasure).await?;
+            self.batch.expect(Expect::Absent(key.clone())).put(key, 1, value);
+        }
+        snapshot.expect_in(&mut self.batch);
+        Ok(self.batch)
     }
 }
 

@@ -10,6 +10,6 @@ mod request;
 mod show;
 mod sweep;
 
-pub(crate) use fence::{Fence, RecordTarget};
+pub(crate) use fence::{Fence, RecordTarget, refuse_held};
 pub use request::{EraseRequest, Preview, Requested, TargetRef, request};
 pub use show::{ErasureView, ReceiptView, list, receipt, show};

@@ -1,13 +1,15 @@
 //! Somebody changes a record.
 
-use strongroom_access_policy::{FieldView, Shown, is_mask_of};
-use strongroom_crypto::scrub_once;
+use strongroom_access_policy::{FieldView, Granted, Shown, is_mask_of};
+use strongroom_crypto::{Key, scrub_once};
 use strongroom_model::{
-    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, RecordHead, RecordId,
-    Touch, UserId,
+    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext, RecordHead,
+    RecordId, SubjectHead, Touch, UserId,
 };
 use strongroom_storage::LinePlaced;
 
+use crate::caller::Who;
+use crate::records::SealedRecord;
 use crate::records::codec::Opened;
 use crate::records::known::{Asked, KnownRecord, record_facts};
 use crate::records::read::{person, read_made};
@@ -65,31 +67,114 @@ async fn once(
     let known =
         vault.know(ctx, &wanted.collection, wanted.record, Action::Update, "record.change").await?;
     let KnownRecord { snapshot, who, collection, subject, sealed, key, attempted } = known;
-    let opened = vault.open_head(&key, tenant, &collection, wanted.record, &sealed)?;
-    let written = numbers(&collection, &wanted.fields)?;
+    let about = snapshot.person();
+    let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
+    let target = Target { record: wanted.record, sealed: &sealed, subject: &subject, key: &key };
+    let change = Change {
+        expected: wanted.expected,
+        fields: &wanted.fields,
+        assignees: wanted.assignees.as_deref(),
+    };
+    let prepared = match prepare(vault, ctx, &who, &mut writer, &target, &change).await {
+        Err(VaultError::Refused(refusal)) => {
+            return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
+        }
+        prepared => prepared?,
+    };
+    // What the caller sees of it is decided on the same facts, and goes on record in the same commit.
+    let facts = record_facts(wanted.record, &prepared.head, &subject);
+    let asked = Asked::default();
+    let seen = vault.decide_on_record(ctx, &who, &collection, facts, Action::Read, asked).ok();
+    let seen = seen.filter(|_| vault.may_show(ctx, &who, person(&subject).as_slice()));
+
+    let mut batch = writer.finish(ctx).await?;
+    let row = keyspace::record(tenant, collection.number, wanted.record);
+    batch.put(row, prepared.version, prepared.sealed);
+    let touches =
+        vec![Touch { record: wanted.record, clear: prepared.written, masked: Vec::new() }];
+    let object = attempted.object;
+    let event = attempted.allowed(&prepared.granted, touches);
+    batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+    if let Some(permit) = &seen {
+        let event = shown_event(who.principal, object, permit);
+        batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
+    }
+    let committed = vault.store.commit(batch).await?;
+
+    let known = Known {
+        id: wanted.record,
+        version: prepared.version,
+        collection: &collection,
+        person: person(&subject),
+        head: &prepared.head,
+        contents: Contents::Written(&prepared.fields),
+    };
+    let shown = disclose_written(seen, &committed, &ticket, &known)?;
+    Ok((committed.places().to_vec(), shown))
+}
+
+/// What is to change of one record.
+pub(crate) struct Change<'a> {
+    pub(crate) expected: Expected,
+    pub(crate) fields: &'a [(FieldName, ClearValue)],
+    pub(crate) assignees: Option<&'a [UserId]>,
+}
+
+/// A record that is to be changed.
+pub(crate) struct Target<'a> {
+    pub(crate) record: RecordId,
+    pub(crate) sealed: &'a SealedRecord,
+    pub(crate) subject: &'a SubjectHead,
+    pub(crate) key: &'a Key,
+}
+
+/// A change that is allowed, and what the record will be.
+pub(crate) struct Prepared {
+    pub(crate) granted: Granted,
+    /// The numbers of the fields that change, ascending.
+    pub(crate) written: Vec<FieldNumber>,
+    pub(crate) head: RecordHead,
+    /// All of its fields in the form in which they are sealed.
+    pub(crate) fields: Vec<(FieldNumber, Plaintext<Vec<u8>>)>,
+    pub(crate) version: u64,
+    /// What its row will hold.
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// Decides on a change and seals what it makes of the record; nothing is committed or put on record.
+///
+/// # Errors
+/// Those of [`change`]; a refusal as [`VaultError::Refused`].
+pub(crate) async fn prepare(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    who: &Who,
+    writer: &mut Writer<'_>,
+    target: &Target<'_>,
+    wanted: &Change<'_>,
+) -> Result<Prepared, VaultError> {
+    let tenant = ctx.tenant();
+    let collection = writer.collection().clone();
+    let opened = vault.open_head(target.key, tenant, &collection, target.record, target.sealed)?;
+    let written = numbers(&collection, wanted.fields)?;
     let asked = Asked { written: &written, ..Asked::default() };
     let decide_as = |head: &RecordHead, action, asked| {
-        let facts = record_facts(wanted.record, head, &subject);
-        vault.decide_on_record(ctx, &who, &collection, facts, action, asked)
+        let facts = record_facts(target.record, head, target.subject);
+        vault.decide_on_record(ctx, who, &collection, facts, action, asked)
     };
 
-    let decision = decide_as(&opened.head, Action::Update, asked);
-    let granted = match decision {
-        Ok(permit) => permit.spend(),
-        Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
-    };
-    wanted.expected.check(sealed.version)?;
+    let granted = decide_as(&opened.head, Action::Update, asked).map_err(VaultError::Refused)?;
+    let granted = granted.spend();
+    wanted.expected.check(target.sealed.version)?;
     // What the caller sees of the record when reading it: a mask sent back is told by that.
     let masks = decide_as(&opened.head, Action::Read, Asked::default())
         .map(|permit| permit.spend().fields)
         .unwrap_or_default();
-    refuse_masks(&collection, &masks, &opened, &wanted.fields)?;
+    refuse_masks(&collection, &masks, &opened, wanted.fields)?;
 
     // The whole record is sealed anew, under fresh salt, so its other fields are opened here too; the
     // caller gets of them what a permit to read the record has.
-    let about = snapshot.person();
-    let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
-    let checked = writer.check(ctx, &wanted.fields, false).await?;
+    let checked = writer.check(ctx, wanted.fields, false).await?;
     let head = changed_head(vault, &opened, &written, &checked, wanted);
     let mut fields = checked.fields;
     scrub_once(|| {
@@ -102,47 +187,23 @@ async fn once(
     })?;
     // What the change makes of the record must be within the caller's rows too.
     if let Err(refusal) = decide_as(&head, Action::Update, asked) {
-        return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
+        return Err(VaultError::Refused(refusal));
     }
-    // What the caller sees of it is decided on the same facts, and goes on record in the same commit.
-    let seen = decide_as(&head, Action::Read, Asked::default()).ok();
-    let seen = seen.filter(|_| vault.may_show(ctx, &who, person(&subject).as_slice()));
-    let version = sealed.version + 1;
+    let version = target.sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
         fields.iter().map(|(number, value)| (number.0, value.expose().as_slice())).collect();
-    let resealed = vault.seal_record(
-        &key,
+    let place = target.sealed.place;
+    let sealed = vault.seal_record(
+        target.key,
         tenant,
         &collection,
-        wanted.record,
-        sealed.place,
+        target.record,
+        place,
         version,
         &head,
         &slices,
     )?;
-
-    let mut batch = writer.finish(ctx).await?;
-    batch.put(keyspace::record(tenant, collection.number, wanted.record), version, resealed);
-    let touches = vec![Touch { record: wanted.record, clear: written, masked: Vec::new() }];
-    let object = attempted.object;
-    let event = attempted.allowed(&granted, touches);
-    batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
-    if let Some(permit) = &seen {
-        let event = shown_event(who.principal, object, permit);
-        batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
-    }
-    let committed = vault.store.commit(batch).await?;
-
-    let known = Known {
-        id: wanted.record,
-        version,
-        collection: &collection,
-        person: person(&subject),
-        head: &head,
-        contents: Contents::Written(&fields),
-    };
-    let shown = disclose_written(seen, &committed, &ticket, &known)?;
-    Ok((committed.places().to_vec(), shown))
+    Ok(Prepared { granted, written, head, fields, version, sealed })
 }
 
 /// The numbers of the fields that are sent, ascending.
@@ -193,12 +254,12 @@ fn changed_head(
     opened: &Opened,
     written: &[FieldNumber],
     checked: &Checked,
-    wanted: &ChangeRecord,
+    wanted: &Change<'_>,
 ) -> RecordHead {
     let mut head = opened.head.clone();
     head.changed_at = vault.now();
-    if let Some(assignees) = &wanted.assignees {
-        head.assignees.clone_from(assignees);
+    if let Some(assignees) = wanted.assignees {
+        head.assignees = assignees.to_vec();
     }
     head.scope.retain(|attribute| !written.contains(&attribute.field));
     head.scope.extend(checked.scope.iter().cloned());

@@ -13,7 +13,7 @@ use crate::index::Index;
 use crate::records::known::Asked;
 use crate::records::read::read_made;
 use crate::records::view::{Contents, Known, RecordView, disclose_written, shown_event};
-use crate::records::writer::{Writer, external_ids};
+use crate::records::writer::{Writer, make_room};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, spans};
@@ -33,17 +33,28 @@ pub struct NewRecord {
     /// The id that the SaaS product has for it, which no other record of the collection has.
     pub external_id: Option<ExternalId>,
     /// Whom it is about; by the collection's rule, where absent.
-    pub subject: Option<SubjectId>,
+    pub subject: Option<NamedSubject>,
     /// Who gave the data.
     pub source: Option<Label>,
     /// When it was collected; now, where absent.
     pub collected_at: Option<Timestamp>,
+    /// The version of the notice that was in force when it was collected.
+    pub notice: Option<u32>,
     /// For what it may be used; for everything that the collection may, where absent.
     pub purposes: Option<Vec<Purpose>>,
     /// The users to whom it is assigned.
     pub assignees: Vec<UserId>,
     /// Its fields.
     pub fields: Vec<(FieldName, ClearValue)>,
+}
+
+/// By what a record names the person whom it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedSubject {
+    /// A subject that there is.
+    Id(SubjectId),
+    /// The subject with this external id, who is made with the record if there is none.
+    External(ExternalId),
 }
 
 /// Creates a record and gives it as the caller sees it.
@@ -107,10 +118,8 @@ async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<M
         }
         Err(error) => return Err(error),
     };
-    let values = external_ids(std::iter::once(&wanted.record));
-    if !values.is_empty() {
-        snapshot.make_room(Index::of_records(tenant, &collection), &values).await?;
-    }
+    let index = Index::of_records(tenant, &collection);
+    make_room(&mut snapshot, index, std::slice::from_ref(&wanted.record)).await?;
     let number = collection.number;
     let mut writer = Writer::new(snapshot, ctx, collection.clone(), 1);
     let planned = match writer.plan(ctx, &who, &wanted.record).instrument(spans::deciding()).await {

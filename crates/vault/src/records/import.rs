@@ -6,7 +6,7 @@ use strongroom_model::{Action, AuditEvent, AuditObject, CollectionName, RecordId
 use crate::idempotency::Before;
 use crate::index::Index;
 use crate::records::create::NewRecord;
-use crate::records::writer::{Writer, external_ids};
+use crate::records::writer::{Writer, make_room};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
@@ -100,7 +100,7 @@ async fn once(
         Before::Made(_) => None,
     };
     let index = Index::of_records(tenant, &collection);
-    snapshot.make_room(index, &external_ids(wanted.items.iter())).await?;
+    make_room(&mut snapshot, index, &wanted.items).await?;
 
     let mut writer = Writer::new(snapshot, ctx, collection, wanted.items.len());
     let mut outcomes = Vec::with_capacity(wanted.items.len());

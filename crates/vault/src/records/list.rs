@@ -5,7 +5,7 @@ use strongroom_access_policy::{
 };
 use strongroom_crypto::{Key, scrub_once};
 use strongroom_model::{
-    Action, AuditObject, Collection, CollectionName, RecordId, SubjectHead, SubjectId,
+    Action, AuditObject, Collection, CollectionName, RecordHead, RecordId, SubjectHead, SubjectId,
     SubjectState, TOUCHES_MAX, TenantId,
 };
 use strongroom_storage::{KeyRange, RowKey};
@@ -43,10 +43,44 @@ pub async fn list(
     ctx: &TenantCtx,
     wanted: ListRecords,
 ) -> Result<Answer<Listed<RecordView>>, VaultError> {
+    let walk = Walk {
+        action: Action::Read,
+        code: "record.list",
+        show: |view: RecordView, _: &Listing<'_>| view,
+    };
+    page(vault, ctx, &wanted, &walk).await
+}
+
+/// A way to go through the records of a collection.
+pub(crate) struct Walk<S> {
+    /// What must be allowed.
+    pub(crate) action: Action,
+    /// What its lines are called.
+    pub(crate) code: &'static str,
+    /// What becomes of each record that is shown.
+    pub(crate) show: S,
+}
+
+/// What is known of a record on a page beside what is shown of it.
+pub(crate) struct Listing<'a> {
+    pub(crate) head: &'a RecordHead,
+    pub(crate) subject: &'a SubjectHead,
+}
+
+/// A page of the records of a collection, each in the view that the caller has of it.
+///
+/// # Errors
+/// Those of [`list`].
+pub(crate) async fn page<T>(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: &ListRecords,
+    walk: &Walk<impl Fn(RecordView, &Listing<'_>) -> T>,
+) -> Result<Answer<Listed<T>>, VaultError> {
     if wanted.page.limit == 0 || wanted.page.limit > TOUCHES_MAX {
         return Err(VaultError::invalid("/limit", "a page has 1 to 1000 records"));
     }
-    attempt(|| once(vault, ctx, &wanted)).await
+    attempt(|| once(vault, ctx, wanted, walk)).await
 }
 
 /// A record that is looked at, with what opens it and whom it is about.
@@ -66,11 +100,12 @@ struct Entry {
     subject: Loaded<SubjectHead>,
 }
 
-async fn once(
+async fn once<T>(
     vault: &Vault,
     ctx: &TenantCtx,
     wanted: &ListRecords,
-) -> Result<Answer<Listed<RecordView>>, VaultError> {
+    walk: &Walk<impl Fn(RecordView, &Listing<'_>) -> T>,
+) -> Result<Answer<Listed<T>>, VaultError> {
     let tenant = ctx.tenant();
     let ticket = vault.admission.enter();
 
@@ -79,8 +114,8 @@ async fn once(
     let who = snapshot.who(ctx).await?;
     let mut attempted = Attempted {
         principal: who.principal,
-        action: Action::Read,
-        code: "record.list",
+        action: walk.action,
+        code: walk.code,
         object: AuditObject::Tenant(tenant),
     };
     let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
@@ -97,7 +132,7 @@ async fn once(
         reveal: &columns.reveal,
         purpose: ctx.about().purpose.as_ref(),
         address: ctx.about().address,
-        ..AccessRequest::new(Action::Read)
+        ..AccessRequest::new(walk.action)
     };
     let permit = match decide_list(&facts, &request, vault.now()) {
         Ok(permit) => permit,
@@ -178,7 +213,9 @@ async fn once(
             head: &entry.opened.head,
             contents: Contents::Sealed(&entry.opened),
         };
-        disclose(entry.permit, &committed, &ticket, &known)
+        let view = disclose(entry.permit, &committed, &ticket, &known)?;
+        let listing = Listing { head: &entry.opened.head, subject: &entry.subject };
+        Ok::<_, VaultError>((walk.show)(view, &listing))
     };
     let items = spans::opening()
         .in_scope(|| scrub_once(|| entries.into_iter().map(show).collect::<Result<Vec<_>, _>>()))?;
@@ -207,7 +244,7 @@ fn look_at(
 
 impl Snapshot<'_> {
     /// Subjects' heads; those whose keys are gone are left out.
-    async fn load_subjects(
+    pub(crate) async fn load_subjects(
         &mut self,
         keys: &[RowKey],
     ) -> Result<Vec<Option<Loaded<SubjectHead>>>, VaultError> {

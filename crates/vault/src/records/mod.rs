@@ -1,9 +1,15 @@
-//! Records: created, read, listed, changed, deleted, imported.
+//! Records: created, read, listed, changed, deleted, imported, taken out, one by one or in batches.
 
+mod batch;
+mod batch_change;
+mod batch_create;
+mod batch_delete;
+mod batch_get;
 mod change;
 mod codec;
 mod create;
 mod delete;
+mod export;
 mod import;
 mod known;
 mod list;
@@ -14,10 +20,16 @@ mod upsert;
 mod view;
 mod writer;
 
+pub use batch::{BATCH_ITEMS_MAX, NamedRecord, Outcomes, Written};
+pub use batch_change::{BatchChange, ItemChange, batch_change};
+pub use batch_create::{BatchCreate, batch_create};
+pub use batch_delete::{BatchDelete, batch_delete};
+pub use batch_get::{BatchGet, batch_get};
 pub use change::{ChangeRecord, change};
 pub(crate) use codec::{Place, SealedRecord};
-pub use create::{CreateRecord, NewRecord, create};
+pub use create::{CreateRecord, NamedSubject, NewRecord, create};
 pub use delete::{DeleteRecord, delete};
+pub use export::{ExportPage, Exported, export};
 pub use import::{IMPORT_ITEMS_MAX, ImportRecords, Imported, import};
 pub use list::{ListRecords, list};
 pub use lookup::{LookUpRecord, look_up};

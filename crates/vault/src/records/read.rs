@@ -1,12 +1,12 @@
 //! Somebody reads a record.
 
-use strongroom_access_policy::{AccessRequest, absent, erased};
+use strongroom_access_policy::{AccessRequest, Refusal, absent, erased};
 use strongroom_model::{Action, CollectionName, RecordId, SubjectHead, SubjectId, SubjectKind};
 
 use crate::caller::Who;
 use crate::records::known::{Asked, KnownRecord, record_facts};
 use crate::records::view::{Contents, Known, RecordView, Wanted, disclose};
-use crate::snapshot::{Snapshot, attempt};
+use crate::snapshot::{Gone, Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, TenantCtx, Vault, VaultError, spans};
 
@@ -99,21 +99,30 @@ impl Vault {
         who: Who,
         attempted: Attempted,
     ) -> Result<T, VaultError> {
-        let refusal = {
-            let held = who.held();
-            let facts = held.facts();
-            let request = AccessRequest {
-                purpose: ctx.about().purpose.as_ref(),
-                address: ctx.about().address,
-                ..AccessRequest::new(attempted.action)
-            };
-            if snapshot.gone().is_some() {
-                erased(&facts, &request, self.now())
-            } else {
-                absent(&facts, &request, self.now())
-            }
-        };
+        let refusal = self.absence(ctx, &who, attempted.action, snapshot.gone());
         self.refuse(ctx, snapshot, attempted, refusal).await
+    }
+
+    /// The refusal for what is not there, or has been erased.
+    pub(crate) fn absence(
+        &self,
+        ctx: &TenantCtx,
+        who: &Who,
+        action: Action,
+        gone: Option<Gone>,
+    ) -> Refusal {
+        let held = who.held();
+        let facts = held.facts();
+        let request = AccessRequest {
+            purpose: ctx.about().purpose.as_ref(),
+            address: ctx.about().address,
+            ..AccessRequest::new(action)
+        };
+        if gone.is_some() {
+            erased(&facts, &request, self.now())
+        } else {
+            absent(&facts, &request, self.now())
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::caller::Who;
 use crate::index::{Additions, Hit, Index};
 use crate::records::SealedRecord;
 use crate::records::codec::Place;
-use crate::records::create::NewRecord;
+use crate::records::create::{NamedSubject, NewRecord};
 use crate::rows::{OwnerLeaf, damaged};
 use crate::snapshot::{Loaded, Snapshot};
 use crate::subjects::new_head;
@@ -44,6 +44,10 @@ pub(crate) struct Writer<'v> {
     pub(crate) batch: Batch,
     collection: Loaded<Collection>,
     additions: Additions,
+    /// The external ids of subjects that are made with their records.
+    newcomers: Additions,
+    /// The subject that is made with the record that is being planned.
+    newcomer: Option<SubjectId>,
     heads: BTreeMap<SubjectId, HeadState>,
     found: HashMap<(u32, String), Option<Hit>>,
     /// How many records there will be at the most.
@@ -79,11 +83,18 @@ impl<'v> Writer<'v> {
             batch: Batch::new(),
             collection,
             additions,
+            newcomers: Additions::new(Index::of_subjects(ctx.tenant())),
+            newcomer: None,
             heads: BTreeMap::new(),
             found: HashMap::new(),
             records: u32::try_from(records).unwrap_or(u32::MAX),
             filler_reserved: false,
         }
+    }
+
+    /// The collection of the records.
+    pub(crate) fn collection(&self) -> &Loaded<Collection> {
+        &self.collection
     }
 
     fn vault(&self) -> &'v Vault {
@@ -100,6 +111,24 @@ impl<'v> Writer<'v> {
 
     /// Plans one record. An error leaves what was planned before as it is.
     pub(crate) async fn plan(
+        &mut self,
+        ctx: &TenantCtx,
+        who: &Who,
+        wanted: &NewRecord,
+    ) -> Result<Planned, VaultError> {
+        self.newcomer = None;
+        let planned = self.plan_one(ctx, who, wanted).await;
+        if planned.is_err()
+            && let Some(newcomer) = self.newcomer.take()
+        {
+            self.heads.remove(&newcomer);
+        }
+        planned
+    }
+
+    /// Plans one record. What goes into the commit goes there last, when nothing can be wrong with the
+    /// record any more.
+    async fn plan_one(
         &mut self,
         ctx: &TenantCtx,
         who: &Who,
@@ -122,14 +151,15 @@ impl<'v> Writer<'v> {
             ));
         }
         let checked = self.check(ctx, &wanted.fields, true).await?;
-        let (subject, place) = self.subject_of(ctx, wanted.subject, checked.through).await?;
+        let named = wanted.subject.as_ref();
+        let (subject, place) = self.subject_of(ctx, named, checked.through).await?;
         let now = vault.now();
         let head = RecordHead {
             subject,
             external_id: wanted.external_id.clone(),
             source: wanted.source.clone(),
             purposes,
-            notice: None,
+            notice: wanted.notice,
             collected_at: wanted.collected_at.unwrap_or(now),
             created_by: who.author(),
             created_at: now,
@@ -140,22 +170,15 @@ impl<'v> Writer<'v> {
         let id = RecordId::new(now, &*vault.rng)?;
         let granted = self.decide(ctx, who, id, &head, &checked.fields)?;
 
-        if let Some(external_id) = &wanted.external_id {
-            let free = self
-                .additions
-                .add(
-                    &mut self.snapshot,
-                    &mut self.batch,
-                    external_id.as_str(),
-                    Hit { subject, record: id },
-                )
-                .await?;
-            if !free {
-                return Err(VaultError::wrong_state(
-                    "external_id_taken",
-                    "another record of the collection has it",
-                ));
-            }
+        let taken = match &wanted.external_id {
+            Some(external_id) => self.look(external_id).await?,
+            None => None,
+        };
+        if taken.is_some() {
+            return Err(VaultError::wrong_state(
+                "external_id_taken",
+                "another record of the collection has it",
+            ));
         }
         let key = vault.record_key(tenant, &collection, place).await?;
         let fields: Vec<(u32, &[u8])> = checked
@@ -164,6 +187,18 @@ impl<'v> Writer<'v> {
             .map(|(number, value)| (number.0, value.expose().as_slice()))
             .collect();
         let sealed = vault.seal_record(&key, tenant, &collection, id, place, 1, &head, &fields)?;
+        if let Some(external_id) = &wanted.external_id {
+            let hit = Hit { subject, record: id };
+            let (snapshot, batch) = (&mut self.snapshot, &mut self.batch);
+            self.additions.add(snapshot, batch, external_id.as_str(), hit).await?;
+        }
+        if let (Some(newcomer), Some(NamedSubject::External(external_id))) =
+            (self.newcomer, &wanted.subject)
+        {
+            let hit = Hit { subject: newcomer, record: RecordId::from_bytes([0; 16]) };
+            let (snapshot, batch) = (&mut self.snapshot, &mut self.batch);
+            self.newcomers.add(snapshot, batch, external_id.as_str(), hit).await?;
+        }
         let row = keyspace::record(tenant, collection.number, id);
         self.batch.expect_absent(row.clone()).put(row, 1, sealed);
         let entry = keyspace::manifest_entry(tenant, subject, place.number);
@@ -386,15 +421,25 @@ impl<'v> Writer<'v> {
     async fn subject_of(
         &mut self,
         ctx: &TenantCtx,
-        named: Option<SubjectId>,
+        named: Option<&NamedSubject>,
         through: Option<SubjectId>,
     ) -> Result<(SubjectId, Place), VaultError> {
-        if let Some(subject) = named {
-            let number = self.number_of(ctx, subject).await?;
-            return number.ok_or_else(|| VaultError::invalid("/subject", "no such subject"));
+        let nobody = || VaultError::invalid("/subject", "no such subject");
+        match named {
+            Some(NamedSubject::Id(subject)) => {
+                return self.number_of(ctx, *subject).await?.ok_or_else(nobody);
+            }
+            Some(NamedSubject::External(external_id)) => {
+                let hit = self.newcomers.look(&mut self.snapshot, external_id.as_str()).await?;
+                let Some(hit) = hit else {
+                    return self.new_subject(ctx, Some(external_id.clone())).await;
+                };
+                return self.number_of(ctx, hit.subject).await?.ok_or_else(nobody);
+            }
+            None => {}
         }
         match self.collection.subject {
-            SubjectRule::Own => self.new_subject(ctx).await,
+            SubjectRule::Own => self.new_subject(ctx, None).await,
             SubjectRule::Through(_) => {
                 if let Some(subject) = through
                     && let Some(place) = self.number_of(ctx, subject).await?
@@ -420,16 +465,21 @@ impl<'v> Writer<'v> {
         Ok((subject, place))
     }
 
-    async fn new_subject(&mut self, ctx: &TenantCtx) -> Result<(SubjectId, Place), VaultError> {
+    async fn new_subject(
+        &mut self,
+        ctx: &TenantCtx,
+        external_id: Option<ExternalId>,
+    ) -> Result<(SubjectId, Place), VaultError> {
         let vault = self.vault();
         let slots = vault.keyring.take_slots(ctx.tenant(), Half::Data, 1).await?;
         let slot = slots.first().copied().ok_or_else(damaged)?;
         let subject = SubjectId::new(vault.now(), &*vault.rng)?;
-        let mut head = new_head(subject, SubjectKind::Person, None, vault.now());
+        let mut head = new_head(subject, SubjectKind::Person, external_id, vault.now());
         let number = head.next_number;
         head.next_number += 1;
         let leaf = OwnerLeaf::subject(subject, slot, 0, 0);
         self.heads.insert(subject, HeadState { head, leaf, version: 0, dirty: true });
+        self.newcomer = Some(subject);
         Ok((subject, Place { slot, epoch: 0, number }))
     }
 
@@ -473,7 +523,7 @@ impl<'v> Writer<'v> {
 
     /// Completes the batch: subjects' heads, pages of the index, and what was read as facts.
     pub(crate) async fn finish(self, ctx: &TenantCtx) -> Result<Batch, VaultError> {
-        let Self { snapshot, mut batch, additions, heads, .. } = self;
+        let Self { snapshot, mut batch, additions, newcomers, heads, .. } = self;
         let vault = snapshot.vault;
         for (subject, state) in heads.into_iter().filter(|(_, state)| state.dirty) {
             let key = keyspace::subject_head(ctx.tenant(), subject);
@@ -484,6 +534,7 @@ impl<'v> Writer<'v> {
             batch.put(key, state.version + 1, value);
         }
         additions.finish(vault, &mut batch).await?;
+        newcomers.finish(vault, &mut batch).await?;
         snapshot.expect_in(&mut batch);
         Ok(batch)
     }
@@ -503,7 +554,29 @@ fn scope_value(value: &ClearValue) -> Box<str> {
     }
 }
 
-/// The external ids that are about to be added, for [`Snapshot::make_room`].
-pub(crate) fn external_ids<'r>(records: impl Iterator<Item = &'r NewRecord>) -> Vec<&'r str> {
-    records.filter_map(|record| record.external_id.as_ref().map(ExternalId::as_str)).collect()
+/// Makes room in the indexes for the external ids that records and their subjects bring. It comes
+/// before what is read of the records becomes facts.
+pub(crate) async fn make_room(
+    snapshot: &mut Snapshot<'_>,
+    of_records: Index,
+    records: &[NewRecord],
+) -> Result<(), VaultError> {
+    let ids: Vec<&str> = records
+        .iter()
+        .filter_map(|record| record.external_id.as_ref().map(ExternalId::as_str))
+        .collect();
+    if !ids.is_empty() {
+        snapshot.make_room(of_records, &ids).await?;
+    }
+    let subjects: Vec<&str> = records
+        .iter()
+        .filter_map(|record| match &record.subject {
+            Some(NamedSubject::External(external_id)) => Some(external_id.as_str()),
+            Some(NamedSubject::Id(_)) | None => None,
+        })
+        .collect();
+    if !subjects.is_empty() {
+        snapshot.make_room(Index::of_subjects(of_records.tenant), &subjects).await?;
+    }
+    Ok(())
 }

@@ -1,13 +1,17 @@
 //! Subjects: the people whom records are about.
 
 mod create;
+mod lookup;
 mod records;
 mod show;
+mod upsert;
 
 pub(crate) use create::new_head;
 pub use create::{CreateSubject, create};
+pub use lookup::look_up;
 pub use records::records;
 pub use show::show;
+pub use upsert::{UpsertedSubject, upsert};
 
 use strongroom_model::{SubjectHead, SubjectId, TenantId};
 

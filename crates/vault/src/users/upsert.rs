@@ -1,13 +1,13 @@
 //! Somebody who may manage users sees to it that the user of an external id is there as the product
 //! knows them.
 
-use strongroom_model::{ClassName, Email, ExternalId, Label, ManagedBy, UserId};
+use strongroom_model::{ClassName, Email, ExternalId, Label, ManagedBy};
 
-use crate::index::Index;
-use crate::snapshot::{Snapshot, Versioned, attempt};
+use crate::snapshot::Versioned;
 use crate::users::change::{ChangeUser, change};
 use crate::users::invite::{InviteUser, invite};
 use crate::users::list::UserView;
+use crate::users::lookup::find;
 use crate::{Answer, Expected, TenantCtx, Vault, VaultError};
 
 /// What is wanted.
@@ -72,16 +72,4 @@ pub async fn upsert(
     };
     let changed = change(vault, ctx, wanted).await?;
     Ok(Answer { value: UpsertedUser::Changed(changed.value), lines: changed.lines })
-}
-
-/// The user with this external id, whoever asks: what may be done with them is decided afterwards.
-async fn find(
-    vault: &Vault,
-    ctx: &TenantCtx,
-    external_id: &ExternalId,
-) -> Result<Option<UserId>, VaultError> {
-    let index = Index::of_users(ctx.tenant());
-    let found =
-        attempt(|| async { Snapshot::new(vault).find(index, external_id.as_str()).await }).await?;
-    Ok(found.map(|hit| UserId::from_bytes(*hit.record.as_bytes())))
 }

@@ -132,7 +132,15 @@ async fn invited(
 fn items(records: Vec<(String, Map<String, Value>)>) -> Result<Vec<ImportItem>, Failure> {
     let item = |(external_id, fields): (String, Map<String, Value>)| {
         let external_id = external_id.parse().map_err(words)?;
-        Ok(ImportItem { external_id, source: None, collected_at: None, fields })
+        Ok(ImportItem {
+            external_id,
+            subject: None,
+            source: None,
+            collected_at: None,
+            notice: None,
+            purposes: None,
+            fields,
+        })
     };
     records.into_iter().map(item).collect()
 }

@@ -52,7 +52,15 @@ pub(super) struct SeedRecord {
 impl From<SeedRecord> for ImportItem {
     fn from(record: SeedRecord) -> Self {
         let SeedRecord { external_id, source, collected_at, fields } = record;
-        Self { external_id, source, collected_at, fields }
+        Self {
+            external_id,
+            subject: None,
+            source,
+            collected_at,
+            notice: None,
+            purposes: None,
+            fields,
+        }
     }
 }
 

@@ -1,0 +1,227 @@
+//! An export from its first page to its last: each is durable before the next is asked for.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use strongroom_model::CollectionName;
+
+use crate::checkpoint;
+use crate::export::references::References;
+use crate::import::Format;
+use crate::{ClientError, Page, Scoped, Shown};
+
+/// Why an export stopped before its last record.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The server does not give any more.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A file cannot be used.
+    #[error("cannot use `{}`: {error}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// There is a file already.
+    #[error("`{}` exists and is not overwritten", .0.display())]
+    Taken(PathBuf),
+    /// An export to this file broke off.
+    #[error("an export to this file broke off; go on with it, or remove `{}`", .0.display())]
+    BrokeOff(PathBuf),
+    /// There is nothing to go on with.
+    #[error("there is no export to go on with: `{}` is not there", .0.display())]
+    NothingToResume(PathBuf),
+    /// What broke off was an export of something else.
+    #[error("the export that broke off was of another collection, format or choice of fields")]
+    Another,
+    /// What the server gave is no line of an export.
+    #[error("the server's answer is no page of an export")]
+    Unintelligible,
+}
+
+/// What is to be exported, and how.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// The collection.
+    pub collection: CollectionName,
+    /// How the file writes its records.
+    pub format: Format,
+    /// Which fields.
+    pub shown: Shown,
+    /// Records in one request, at most 1,000.
+    pub page_records: u32,
+    /// Whether references are written as the external ids of the records that they lead to, so that the
+    /// file can be imported elsewhere. Only NDJSON has them.
+    pub references: bool,
+}
+
+/// How far an export has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportSummary {
+    /// Records written.
+    pub records: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// References that stay ids of records, because the caller does not see where they lead, or that
+    /// has no external id.
+    pub unresolved: u64,
+}
+
+/// What a checkpoint says.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    /// What is exported, in words of its own.
+    what: String,
+    /// Where the next page begins.
+    cursor: String,
+    summary: ExportSummary,
+}
+
+/// Exports a collection to a file. Until all of it is there, it stands in a file with `.part` behind its
+/// name, and a checkpoint beside that. `progress` is called after each page.
+///
+/// # Errors
+/// [`ExportError`]; what was written stays, and with `resume` the next run goes on from there.
+pub async fn export(
+    scoped: Scoped<'_>,
+    wanted: &Export,
+    to: &Path,
+    resume: bool,
+    mut progress: impl FnMut(&ExportSummary),
+) -> Result<ExportSummary, ExportError> {
+    let mut part = Part::open(wanted, to, resume)?;
+    let mut references = References::of(scoped, wanted).await?;
+    let mut summary = part.summary;
+    let mut cursor = part.cursor.take();
+    loop {
+        let page = Page { limit: Some(wanted.page_records), cursor };
+        let answer = scoped.export_page(&wanted.collection, wanted.format, &wanted.shown, &page);
+        let (mut bytes, next) = answer.await?.value;
+        if let Some(references) = &mut references {
+            bytes = references.resolve(scoped, &bytes, &mut summary.unresolved).await?;
+        }
+        summary.records += records(wanted.format, &bytes, page.cursor.is_none())?;
+        summary.bytes += bytes.len() as u64;
+        part.append(&bytes, next.as_deref(), summary)?;
+        progress(&summary);
+        match next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    part.finish(to)?;
+    Ok(summary)
+}
+
+/// How many records a page has.
+fn records(format: Format, page: &[u8], has_names: bool) -> Result<u64, ExportError> {
+    match format {
+        Format::Ndjson => {
+            let lines = page.split(|byte| *byte == b'\n');
+            Ok(lines.filter(|line| !line.is_empty()).count() as u64)
+        }
+        Format::Csv => {
+            let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(page);
+            let mut count = 0_u64;
+            let mut row = csv::ByteRecord::new();
+            while rows.read_byte_record(&mut row).map_err(|_| ExportError::Unintelligible)? {
+                count += 1;
+            }
+            Ok(count.saturating_sub(u64::from(has_names)))
+        }
+    }
+}
+
+/// The file while it is not whole.
+struct Part {
+    file: File,
+    path: PathBuf,
+    checkpoint: PathBuf,
+    what: String,
+    cursor: Option<String>,
+    summary: ExportSummary,
+}
+
+impl Part {
+    fn open(wanted: &Export, to: &Path, resume: bool) -> Result<Self, ExportError> {
+        if to.exists() {
+            return Err(ExportError::Taken(to.to_owned()));
+        }
+        let path = checkpoint::beside(to, ".part");
+        let checkpoint = checkpoint::beside(to, ".checkpoint");
+        let what = what(wanted);
+        let known: Option<Checkpoint> =
+            checkpoint::read(&checkpoint).map_err(|error| file(&checkpoint, error))?;
+        let mut options = OpenOptions::new();
+        options.write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        if !resume {
+            if path.exists() {
+                return Err(ExportError::BrokeOff(path));
+            }
+            let opened =
+                options.create_new(true).open(&path).map_err(|error| file(&path, error))?;
+            checkpoint::remove(&checkpoint).map_err(|error| file(&checkpoint, error))?;
+            let summary = ExportSummary::default();
+            return Ok(Self { file: opened, path, checkpoint, what, cursor: None, summary });
+        }
+        // One that was killed before its first checkpoint begins again.
+        let opened = options.open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ExportError::NothingToResume(path.clone()),
+            _ => file(&path, error),
+        });
+        let mut opened = opened?;
+        let (cursor, summary) = match known {
+            Some(known) if known.what == what => (Some(known.cursor), known.summary),
+            Some(_) => return Err(ExportError::Another),
+            None => (None, ExportSummary::default()),
+        };
+        // What came after the checkpoint comes again.
+        let cut = opened
+            .set_len(summary.bytes)
+            .and_then(|()| opened.seek(SeekFrom::Start(summary.bytes)).map(|_| ()));
+        cut.map_err(|error| file(&path, error))?;
+        Ok(Self { file: opened, path, checkpoint, what, cursor, summary })
+    }
+
+    fn append(
+        &mut self,
+        bytes: &[u8],
+        next: Option<&str>,
+        summary: ExportSummary,
+    ) -> Result<(), ExportError> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        written.map_err(|error| file(&self.path, error))?;
+        let Some(next) = next else { return Ok(()) };
+        let checkpoint = Checkpoint { what: self.what.clone(), cursor: next.to_owned(), summary };
+        checkpoint::write(&self.checkpoint, &checkpoint)
+            .map_err(|error| file(&self.checkpoint, error))
+    }
+
+    /// Gives the whole file its name.
+    fn finish(self, to: &Path) -> Result<(), ExportError> {
+        if to.exists() {
+            return Err(ExportError::Taken(to.to_owned()));
+        }
+        let named = self.file.sync_all().and_then(|()| std::fs::rename(&self.path, to));
+        named.map_err(|error| file(to, error))?;
+        let cleared =
+            checkpoint::remove(&self.checkpoint).and_then(|()| checkpoint::sync_folder_of(to));
+        cleared.map_err(|error| file(&self.checkpoint, error))
+    }
+}
+
+fn file(path: &Path, error: io::Error) -> ExportError {
+    ExportError::File { path: path.to_owned(), error }
+}
+
+/// What an export is of, so that one is not gone on with as another.
+fn what(wanted: &Export) -> String {
+    let Export { collection, format, shown, references, page_records: _ } = wanted;
+    format!("{collection} {format:?} {shown:?} {references}")
+}

@@ -1,0 +1,74 @@
+//! Somebody takes the records of a collection out, page by page.
+
+use strongroom_model::{Action, Collection, ExternalId, FieldName, Label, Purpose, Timestamp};
+
+use crate::records::list::{ListRecords, Listing, Walk, page};
+use crate::records::view::{RecordView, Wanted};
+use crate::snapshot::{Snapshot, attempt};
+use crate::{Answer, Listed, TenantCtx, Vault, VaultError};
+
+/// A record as it is taken out: what the caller sees of it, and where it comes from.
+pub struct Exported {
+    /// What the caller sees of it.
+    pub view: RecordView,
+    /// The id that the SaaS product has for the person whom it is about.
+    pub subject_external_id: Option<ExternalId>,
+    /// Who gave the data.
+    pub source: Option<Label>,
+    /// When it was collected.
+    pub collected_at: Timestamp,
+    /// The version of the notice that was in force then.
+    pub notice: Option<u32>,
+    /// For what it may be used.
+    pub purposes: Vec<Purpose>,
+}
+
+/// A page of an export.
+pub struct ExportPage {
+    /// The names of the fields that records may have here, in the order of their numbers.
+    pub columns: Vec<FieldName>,
+    /// The records.
+    pub records: Listed<Exported>,
+}
+
+/// Takes a page of records out in the order in which they were created. Each page is decided on and
+/// put on record by itself, with a touch for each record, before anything of it leaves: what is
+/// revoked while somebody takes out a collection is not used for its next page.
+///
+/// # Errors
+/// [`VaultError::Refused`] without `export`; [`VaultError::NotFound`] for a collection that is not
+/// there; [`VaultError::Invalid`] for more than 1,000 records at once.
+pub async fn export(
+    vault: &Vault,
+    ctx: &TenantCtx,
+    wanted: ListRecords,
+) -> Result<Answer<ExportPage>, VaultError> {
+    let show = |view: RecordView, known: &Listing<'_>| Exported {
+        view,
+        subject_external_id: known.subject.external_id.clone(),
+        source: known.head.source.clone(),
+        collected_at: known.head.collected_at,
+        notice: known.head.notice,
+        purposes: known.head.purposes.clone(),
+    };
+    let walk = Walk { action: Action::Export, code: "record.export", show };
+    let Answer { value: records, lines } = page(vault, ctx, &wanted, &walk).await?;
+    // What collections hold, everybody of the tenant may see.
+    let collection = attempt(|| async {
+        Snapshot::new(vault).collection(ctx.tenant(), &wanted.collection).await
+    });
+    let collection = collection.await?.ok_or(VaultError::Conflict)?;
+    let columns = columns(&collection, &wanted.wanted);
+    Ok(Answer { value: ExportPage { columns, records }, lines })
+}
+
+fn columns(collection: &Collection, wanted: &Wanted) -> Vec<FieldName> {
+    let mut fields: Vec<_> = collection
+        .fields
+        .iter()
+        .filter(|field| !field.retired)
+        .filter(|field| wanted.fields.as_ref().is_none_or(|names| names.contains(&field.name)))
+        .collect();
+    fields.sort_unstable_by_key(|field| field.number);
+    fields.into_iter().map(|field| field.name.clone()).collect()
+}
