@@ -127,7 +127,9 @@ impl Import {
     /// Where the import keeps how far it has come; nowhere beside a file in a folder that cannot be
     /// written to, unless somebody wants it.
     fn checkpoints(&self, facts: &Metadata, told: &str) -> Result<Option<Checkpoints>, Failure> {
-        if self.dry_run {
+        // A pipe cannot be read on from its middle, and there is no file beside it.
+        let is_pipe = !facts.is_file() && self.checkpoint.is_none() && !self.resume;
+        if self.dry_run || is_pipe {
             return Ok(None);
         }
         let path = self.checkpoint.clone().unwrap_or_else(|| {
