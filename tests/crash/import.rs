@@ -1,5 +1,6 @@
 //! An import whose program is killed in the middle, three times, and goes on: every row is there once.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -60,7 +61,7 @@ async fn an_import_that_is_killed_three_times_and_resumed_has_every_row_once() {
         let patient = if number % 400 == 7 { "P-none" } else { "P-1" };
         let fee = if number % 500 == 3 { "free" } else { "1.50" };
         bad += u64::from(patient == "P-none" || fee == "free");
-        rows.push_str(&format!("K-{number},{},{patient},{fee},2020-01-31\n", number % 50));
+        writeln!(rows, "K-{number},{},{patient},{fee},2020-01-31", number % 50).unwrap();
     }
     fs::write(folder.join("visits.csv"), rows).unwrap();
     fs::write(folder.join("map.toml"), MAP).unwrap();

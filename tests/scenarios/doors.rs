@@ -196,5 +196,5 @@ async fn a_request_for_a_user_is_refused_and_not_made_with_the_rights_of_the_key
     let server = Server::memory().await;
     let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
     let call = clinic.manager.call("GET", &clinic.patient(0));
-    call.header("Strongroom-User", "ext:4711").send().await.refused(400, "invalid_header");
+    call.header("Strongroom-User", "ext:4711").send().await.refused(403, "user_not_allowed");
 }
