@@ -139,7 +139,8 @@ impl Batch {
     /// Refuses what no engine has to look at.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if a bound is passed, a key changes twice, or a version does not grow.
+    /// [`StoreError::Refused`] if a bound is passed, a key changes twice, or a version does not grow;
+    /// [`StoreError::Conflict`] if its preconditions contradict each other.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let rows = self.expects.len() + self.puts.len() + self.deletes.len();
         refuse_if(rows > BATCH_ROWS_MAX, "the batch has too many rows")?;
@@ -158,18 +159,22 @@ impl Batch {
         self.check_versions()
     }
 
-    /// A precondition that a put contradicts could never be met by running again.
+    /// Preconditions that contradict each other were read at different times: read again they need not.
+    /// One that a put contradicts could never be met by running again.
     fn check_versions(&self) -> Result<(), StoreError> {
-        let expected: HashMap<&RowKey, u64> = self
-            .expects
-            .iter()
-            .filter_map(|fact| match fact {
-                Expect::Version(key, version) => Some((key, *version)),
-                Expect::Absent(_) => None,
-            })
-            .collect();
+        let mut expected: HashMap<&RowKey, Option<u64>> = HashMap::new();
+        for fact in &self.expects {
+            let (key, version) = match fact {
+                Expect::Version(key, version) => (key, Some(*version)),
+                Expect::Absent(key) => (key, None),
+            };
+            if expected.insert(key, version).is_some_and(|before| before != version) {
+                return Err(StoreError::Conflict);
+            }
+        }
         self.puts.iter().try_for_each(|put| {
-            let shrinks = expected.get(&put.key).is_some_and(|version| put.version <= *version);
+            let before = expected.get(&put.key).copied().flatten();
+            let shrinks = before.is_some_and(|version| put.version <= version);
             refuse_if(shrinks, "a put does not raise the version that the batch expects")
         })
     }

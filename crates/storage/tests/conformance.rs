@@ -54,6 +54,7 @@ every_engine! {
     commits::a_version_never_goes_down,
     commits::a_deleted_row_is_absent_and_may_come_again,
     commits::a_batch_that_contradicts_itself_is_refused,
+    commits::preconditions_that_were_read_at_different_times_are_a_conflict,
     commits::an_empty_batch_and_one_of_preconditions_only_are_committed,
     commits::no_increment_is_lost_among_many_writers,
     commits::of_many_that_expect_the_same_version_one_wins,

@@ -5,7 +5,6 @@
 //! new keys and its own is retired. `docs/formats/index-pages.md` has the layout and what remains
 //! of it after an erasure.
 
-use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use strongroom_crypto::{Key, entry, mac, scrub_once};
@@ -360,25 +359,39 @@ impl Additions {
         Ok(true)
     }
 
-    /// The page to which a value leads, opened once.
+    /// The page to which a value leads, read and opened once: read again it could be a later one, and what
+    /// was added would stand beside what was looked at.
     async fn grown(
         &mut self,
         snapshot: &mut Snapshot<'_>,
         aim: Aim,
     ) -> Result<&mut Grown, VaultError> {
         let vault = snapshot.vault;
-        let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
-        match self.pages.entry(page.key.clone()) {
-            Slot::Occupied(found) => Ok(found.into_mut()),
-            Slot::Vacant(place) => {
+        let key = match self.known(aim) {
+            Some(key) => key,
+            None => {
+                let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
                 let entries = vault.entries(self.index, &page).await?;
                 let hit =
                     |entry: &entry::Entry| Hit { subject: entry.subject(), record: entry.record() };
                 let hits = entries.iter().map(|(_, entry)| (entry.tag, hit(entry))).collect();
-                let key = vault.page_key(self.index, page.row.slot).await?;
-                Ok(place.insert(Grown { page, key, hits, added: false }))
+                let own = vault.page_key(self.index, page.row.slot).await?;
+                let key = page.key.clone();
+                self.pages.insert(key.clone(), Grown { page, key: own, hits, added: false });
+                key
             }
-        }
+        };
+        self.pages.get_mut(&key).ok_or_else(crate::rows::damaged)
+    }
+
+    /// The page among those read to which a value leads. It has not been split as long as its version is
+    /// the one that was read.
+    fn known(&self, aim: Aim) -> Option<RowKey> {
+        let index = self.index;
+        (0..=DEPTH_MAX)
+            .step_by(usize::from(BITS))
+            .map(|depth| keyspace::index_page(index.tenant, index.number, depth, aim.prefix(depth)))
+            .find(|key| self.pages.contains_key(key))
     }
 
     /// Writes the pages' rows anew: two additions to one page cannot both succeed.

@@ -90,6 +90,23 @@ pub(crate) async fn a_batch_that_contradicts_itself_is_refused(fixture: Fixture)
     assert_eq!(store.get_many(&[key("a")]).await.unwrap(), [None]);
 }
 
+pub(crate) async fn preconditions_that_were_read_at_different_times_are_a_conflict(
+    fixture: Fixture,
+) {
+    let store = fixture.store();
+    store.commit(put("a", 5, "x")).await.unwrap();
+    let mut versions = put("a", 6, "y");
+    versions.expect_version(key("a"), 5).expect_version(key("a"), 6);
+    let mut presence = put("a", 6, "y");
+    presence.expect_version(key("a"), 5).expect_absent(key("a"));
+    for batch in [versions, presence] {
+        assert_eq!(store.commit(batch).await.unwrap_err(), StoreError::Conflict);
+    }
+    let mut twice = put("a", 6, "y");
+    twice.expect_version(key("a"), 5).expect_version(key("a"), 5);
+    store.commit(twice).await.unwrap();
+}
+
 pub(crate) async fn an_empty_batch_and_one_of_preconditions_only_are_committed(fixture: Fixture) {
     let store = fixture.store();
     assert_eq!(store.commit(Batch::new()).await.unwrap().places(), []);
