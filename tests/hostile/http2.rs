@@ -187,7 +187,9 @@ async fn a_head_that_continues_without_end_is_cut() {
             _ => frame(CONTINUATION, 0, 1, more),
         })
         .await;
-        assert!(outcome.closed && outcome.sent < FLOOD, "{} were taken", outcome.sent);
+        assert!(outcome.closed, "it waits for more after {}", outcome.sent);
+        // Empty frames may all lie in the sockets' buffers before the connection ends.
+        assert!(more.is_empty() || outcome.sent < FLOOD, "{} were taken", outcome.sent);
     }
 }
 

@@ -367,19 +367,18 @@ impl Additions {
         aim: Aim,
     ) -> Result<&mut Grown, VaultError> {
         let vault = snapshot.vault;
-        let key = match self.known(aim) {
-            Some(key) => key,
-            None => {
-                let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
-                let entries = vault.entries(self.index, &page).await?;
-                let hit =
-                    |entry: &entry::Entry| Hit { subject: entry.subject(), record: entry.record() };
-                let hits = entries.iter().map(|(_, entry)| (entry.tag, hit(entry))).collect();
-                let own = vault.page_key(self.index, page.row.slot).await?;
-                let key = page.key.clone();
-                self.pages.insert(key.clone(), Grown { page, key: own, hits, added: false });
-                key
-            }
+        let key = if let Some(key) = self.known(aim) {
+            key
+        } else {
+            let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
+            let entries = vault.entries(self.index, &page).await?;
+            let hit =
+                |entry: &entry::Entry| Hit { subject: entry.subject(), record: entry.record() };
+            let hits = entries.iter().map(|(_, entry)| (entry.tag, hit(entry))).collect();
+            let own = vault.page_key(self.index, page.row.slot).await?;
+            let key = page.key.clone();
+            self.pages.insert(key.clone(), Grown { page, key: own, hits, added: false });
+            key
         };
         self.pages.get_mut(&key).ok_or_else(crate::rows::damaged)
     }
