@@ -40,10 +40,10 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     command
 }
 
-/// A build of the program `strongroom` with the crates' features as the workspace's tests have them:
-/// a build of its package alone would compile half of the dependencies a second time.
+/// A build of the program `strongroom` as the tests use it: cargo builds it for the integration tests of its
+/// package. Built alone it would have other features, and half of the dependencies a second time.
 pub(crate) fn program() -> Command {
-    cargo(["build", "--release", "--workspace", "--bin", "strongroom"])
+    cargo(["test", "--release", "--workspace", "--no-run", "--test", "whole"])
 }
 
 /// Takes away what `cargo run` has said about the package it runs.
