@@ -17,8 +17,6 @@ pub const PAGE_DEFAULT: usize = 100;
 pub const PAGE_MAX: usize = 1000;
 /// Most items of one import.
 pub const IMPORT_ITEMS_MAX: usize = 500;
-/// Most items of one batch.
-pub(crate) const BATCH_ITEMS_MAX: usize = 100;
 /// Most bytes of a stated reason, decoded.
 pub const REASON_BYTES_MAX: usize = 512;
 /// Fewest characters of an idempotency key: what 128 random bits need in base64.

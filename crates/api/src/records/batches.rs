@@ -8,7 +8,6 @@ use super::batch_wire::{
     WriteItems, write_read,
 };
 use crate::extract::{Body, Caller, CollectionPath, RepeatHeader, Sent, TenantCaller};
-use crate::limits::BATCH_ITEMS_MAX;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::routes::{Routes, routes};
@@ -99,10 +98,7 @@ async fn batch_delete(
 
 /// Counts a batch as its items, once it is clear that they are not too many for any batch.
 fn count(caller: &Caller, items: usize) -> Result<(), Problem> {
-    if !(1..=BATCH_ITEMS_MAX).contains(&items) {
-        let detail = format!("a batch has 1 to {BATCH_ITEMS_MAX} items");
-        return Err(Problem::invalid_at("/items", detail));
-    }
+    records::check_count(items)?;
     caller.count_items(items)
 }
 

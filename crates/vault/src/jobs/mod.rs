@@ -5,7 +5,6 @@ mod cancel;
 mod due;
 mod list;
 mod run;
-mod together;
 
 pub use cancel::cancel;
 pub use list::{ItemView, items, list, show};

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use strongroom_model::{
     ApplyBlueprint, Job, JobId, JobKind, JobOutcome, JobState, Lease, TenantId,
 };
@@ -11,7 +12,6 @@ use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, KeyRange, RowKey};
 
 use crate::blueprints::{Page, give, page_of_tenants, total};
-use crate::jobs::together::together;
 use crate::jobs::{Errand, JOBS_MAX};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
@@ -21,7 +21,7 @@ use crate::{Vault, VaultError, keyspace};
 const LEASE_SECONDS: i64 = 10;
 /// The same, for whoever waits for it.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
-/// Items that are worked on at the same time.
+/// Items that are worked on at the same time, so that their commits share one sync of the disk.
 const AT_ONCE: usize = 16;
 /// Jobs that have ended are kept for so many seconds: 30 days.
 const KEPT_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -147,7 +147,7 @@ impl Vault {
         let mut outcomes = Vec::with_capacity(page.tenants.len());
         let mut stopped = false;
         for some in page.tenants.chunks(AT_ONCE) {
-            let given = together(some.iter().map(|tenant| give(self, errand, order, *tenant)));
+            let given = join_all(some.iter().map(|tenant| give(self, errand, order, *tenant)));
             for outcome in given.await {
                 match outcome? {
                     Some(outcome) => outcomes.push(outcome),

@@ -1,18 +1,22 @@
 //! What batches of records share: how many items there may be, how an item names its record, and the
 //! lines that they put on record.
 
+use std::collections::BTreeSet;
+
 use strongroom_access_policy::{AccessRequest, Facts, Granted, Refusal, decide_list};
+use strongroom_crypto::Key;
 use strongroom_model::{
     Action, AuditEvent, AuditObject, Collection, CollectionName, CollectionNumber, ExternalId,
-    Principal, RecordId, RuleRef, Touch,
+    Principal, RecordId, RuleRef, SubjectHead, Touch,
 };
 use strongroom_storage::{Batch, Line, LinePlaced};
 
 use crate::caller::Who;
 use crate::idempotency::{BeforeBatch, Slot};
 use crate::index::Index;
-use crate::snapshot::{Loaded, Snapshot};
-use crate::trail::Attempted;
+use crate::records::SealedRecord;
+use crate::snapshot::{Gone, Loaded, Snapshot};
+use crate::trail::{Attempted, answered};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
 
 /// Most items of one batch.
@@ -40,11 +44,14 @@ pub struct Written {
 pub type Outcomes<T> = Vec<Result<T, VaultError>>;
 
 /// Refuses a batch of no items or too many.
-pub(crate) fn check_count(items: usize) -> Result<(), VaultError> {
+///
+/// # Errors
+/// [`VaultError::Invalid`].
+pub fn check_count(items: usize) -> Result<(), VaultError> {
     if (1..=BATCH_ITEMS_MAX).contains(&items) {
         Ok(())
     } else {
-        Err(VaultError::invalid("/items", "a batch has 1 to 100 items"))
+        Err(VaultError::invalid("/items", format!("a batch has 1 to {BATCH_ITEMS_MAX} items")))
     }
 }
 
@@ -156,11 +163,77 @@ impl BatchLines {
 /// A batch of changes that may go on: somebody who may do this to some records of the collection.
 pub(crate) struct Begun<'v> {
     pub(crate) snapshot: Snapshot<'v>,
+    pub(crate) shared: Shared,
+    /// Where what is done will be remembered, if the request named a key.
+    pub(crate) slot: Option<Slot>,
+}
+
+/// What the items of a batch of changes share.
+pub(crate) struct Shared {
     pub(crate) who: Who,
     pub(crate) collection: Loaded<Collection>,
     pub(crate) lines: BatchLines,
-    /// Where what is done will be remembered, if the request named a key.
-    pub(crate) slot: Option<Slot>,
+    /// The records that items have named so far.
+    named: BTreeSet<RecordId>,
+}
+
+/// A record that an item names and that is there.
+pub(crate) struct Item {
+    pub(crate) id: RecordId,
+    pub(crate) sealed: SealedRecord,
+    pub(crate) subject: Loaded<SubjectHead>,
+    pub(crate) key: Key,
+}
+
+impl Shared {
+    /// The record that an item names and none before it. What is not there is refused, on a line of its
+    /// own, with the answer of absence.
+    pub(crate) async fn find(
+        &mut self,
+        vault: &Vault,
+        ctx: &TenantCtx,
+        snapshot: &mut Snapshot<'_>,
+        named: &NamedRecord,
+    ) -> Result<Item, VaultError> {
+        let Some(id) = vault.named(ctx, &self.collection, named).await? else {
+            let object = AuditObject::Collection(self.collection.number);
+            return Err(self.absent(vault, ctx, object, None));
+        };
+        if !self.named.insert(id) {
+            return Err(VaultError::invalid("", "another item of the batch is this record"));
+        }
+        // Aside, so that what is known of one item is not taken for all.
+        let mut aside = Snapshot::new(vault);
+        let known = aside.record(ctx, &self.collection, id).await?;
+        let gone = aside.gone();
+        snapshot.learn(aside);
+        if let Some((sealed, subject)) = known {
+            match vault.record_key(ctx.tenant(), &self.collection, sealed.place).await {
+                Err(VaultError::Erased(_)) => {}
+                key => return Ok(Item { id, sealed, subject, key: key? }),
+            }
+        }
+        let object = AuditObject::Record(self.collection.number, id);
+        Err(self.absent(vault, ctx, object, gone))
+    }
+
+    fn absent(
+        &mut self,
+        vault: &Vault,
+        ctx: &TenantCtx,
+        object: AuditObject,
+        gone: Option<Gone>,
+    ) -> VaultError {
+        let refusal = vault.absence(ctx, &self.who, self.lines.action, gone);
+        self.lines.refuse(object, &refusal);
+        answered(refusal, gone)
+    }
+
+    /// Notes what was refused of a record that is there, and gives what its item is answered.
+    pub(crate) fn refuse(&mut self, id: RecordId, refusal: Refusal) -> VaultError {
+        self.lines.refuse(AuditObject::Record(self.collection.number, id), &refusal);
+        answered(refusal, None)
+    }
 }
 
 /// What a batch of changes begins with.
@@ -212,8 +285,8 @@ impl Vault {
         match snapshot.before_batch(ctx, asked.idempotency).await? {
             BeforeBatch::Never(slot) => {
                 let lines = BatchLines::new(ctx, who.principal, action, code);
-                let begun = Begun { snapshot, who, collection, lines, slot };
-                Ok(Beginning::Fresh(Box::new(begun)))
+                let shared = Shared { who, collection, lines, named: BTreeSet::new() };
+                Ok(Beginning::Fresh(Box::new(Begun { snapshot, shared, slot })))
             }
             BeforeBatch::Done(ids) => {
                 let outcomes = self.present(ctx, &mut snapshot, &collection, action, ids).await?;

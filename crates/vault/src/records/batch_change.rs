@@ -1,19 +1,13 @@
 //! Somebody changes up to 100 records of a collection at once.
 
-use std::collections::BTreeSet;
+use strongroom_model::{Action, ClearValue, CollectionName, FieldName, Touch, UserId};
 
-use strongroom_model::{
-    Action, AuditObject, ClearValue, CollectionName, FieldName, RecordId, Touch, UserId,
-};
-
-use crate::caller::Who;
 use crate::records::batch::{
-    BatchLines, Beginning, Changes, NamedRecord, Outcomes, Written, check_count, of_item,
+    Beginning, Changes, Item, NamedRecord, Outcomes, Shared, Written, check_count, of_item,
 };
 use crate::records::change::{Change, Target, prepare};
 use crate::records::writer::Writer;
-use crate::snapshot::{Snapshot, attempt};
-use crate::trail::answered;
+use crate::snapshot::attempt;
 use crate::{Answer, Expected, Idempotency, TenantCtx, Vault, VaultError, keyspace};
 
 /// What is wanted.
@@ -72,14 +66,13 @@ async fn once(
         Beginning::Fresh(begun) => *begun,
         Beginning::Repeated(answer) => return Ok(answer),
     };
-    let (who, mut lines) = (begun.who, begun.lines);
-    let mut writer = Writer::new(begun.snapshot, ctx, begun.collection, 0);
-    let mut named = BTreeSet::new();
+    let mut shared = begun.shared;
+    let mut writer = Writer::new(begun.snapshot, ctx, shared.collection.clone(), 0);
     let mut outcomes = Vec::with_capacity(wanted.items.len());
     for item in &wanted.items {
-        let changed = one(vault, ctx, &who, &mut writer, &mut lines, &mut named, item).await;
-        outcomes.push(of_item(changed)?);
+        outcomes.push(of_item(one(vault, ctx, &mut shared, &mut writer, item).await)?);
     }
+    let lines = shared.lines;
     if wanted.atomic && outcomes.iter().any(Result::is_err) {
         return vault.fail_batch(ctx, writer.snapshot, lines, outcomes).await;
     }
@@ -92,67 +85,30 @@ async fn once(
 async fn one(
     vault: &Vault,
     ctx: &TenantCtx,
-    who: &Who,
+    shared: &mut Shared,
     writer: &mut Writer<'_>,
-    lines: &mut BatchLines,
-    named: &mut BTreeSet<RecordId>,
     item: &ItemChange,
 ) -> Result<Written, VaultError> {
     // What is known.
-    let collection = writer.collection().clone();
-    let record = vault.named(ctx, &collection, &item.record).await?;
-    let mut gone = None;
-    let known = match record {
-        Some(record) => {
-            if !named.insert(record) {
-                return Err(VaultError::invalid("", "another item of the batch is this record"));
-            }
-            // Aside, so that what is known of one item is not taken for all.
-            let mut aside = Snapshot::new(vault);
-            let known = aside.record(ctx, &collection, record).await?;
-            gone = aside.gone();
-            writer.snapshot.learn(aside);
-            match known {
-                Some((sealed, subject)) => {
-                    let key = vault.record_key(ctx.tenant(), &collection, sealed.place).await;
-                    match key {
-                        Err(VaultError::Erased(_)) => None,
-                        key => Some((record, sealed, subject, key?)),
-                    }
-                }
-                None => None,
-            }
-        }
-        None => None,
-    };
-    let Some((record, sealed, subject, key)) = known else {
-        let object = record.map_or(AuditObject::Collection(collection.number), |record| {
-            AuditObject::Record(collection.number, record)
-        });
-        let refusal = vault.absence(ctx, who, Action::Update, gone);
-        lines.refuse(object, &refusal);
-        return Err(answered(refusal, gone));
-    };
+    let found = shared.find(vault, ctx, &mut writer.snapshot, &item.record).await?;
+    let Item { id, sealed, subject, key } = found;
 
     // The decision.
-    let target = Target { record, sealed: &sealed, subject: &subject, key: &key };
+    let target = Target { record: id, sealed: &sealed, subject: &subject, key: &key };
     let change = Change {
         expected: item.expected,
         fields: &item.fields,
         assignees: item.assignees.as_deref(),
     };
-    let prepared = match prepare(vault, ctx, who, writer, &target, &change).await {
-        Err(VaultError::Refused(refusal)) => {
-            lines.refuse(AuditObject::Record(collection.number, record), &refusal);
-            return Err(answered(refusal, None));
-        }
+    let prepared = match prepare(vault, ctx, &shared.who, writer, &target, &change).await {
+        Err(VaultError::Refused(refusal)) => return Err(shared.refuse(id, refusal)),
         prepared => prepared?,
     };
 
     // The record of it, and the effect.
-    let touch = Touch { record, clear: prepared.written, masked: Vec::new() };
-    lines.allow(collection.number, &prepared.granted, Some(touch));
-    let row = keyspace::record(ctx.tenant(), collection.number, record);
+    let touch = Touch { record: id, clear: prepared.written, masked: Vec::new() };
+    shared.lines.allow(shared.collection.number, &prepared.granted, Some(touch));
+    let row = keyspace::record(ctx.tenant(), shared.collection.number, id);
     writer.batch.put(row, prepared.version, prepared.sealed);
-    Ok(Written { id: record, version: prepared.version })
+    Ok(Written { id, version: prepared.version })
 }

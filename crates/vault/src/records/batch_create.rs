@@ -3,7 +3,7 @@
 use strongroom_model::{Action, AuditObject, CollectionName};
 
 use crate::index::Index;
-use crate::records::batch::{Beginning, Changes, Outcomes, Written, check_count, of_item};
+use crate::records::batch::{Beginning, Changes, Outcomes, Shared, Written, check_count, of_item};
 use crate::records::create::NewRecord;
 use crate::records::writer::{Writer, make_room};
 use crate::snapshot::attempt;
@@ -53,13 +53,14 @@ async fn once(
         Beginning::Fresh(begun) => *begun,
         Beginning::Repeated(answer) => return Ok(answer),
     };
-    let (mut snapshot, who, mut lines) = (begun.snapshot, begun.who, begun.lines);
-    let number = begun.collection.number;
-    let index = Index::of_records(ctx.tenant(), &begun.collection);
+    let mut snapshot = begun.snapshot;
+    let Shared { who, collection, mut lines, .. } = begun.shared;
+    let number = collection.number;
+    let index = Index::of_records(ctx.tenant(), &collection);
     make_room(&mut snapshot, index, &wanted.items).await?;
 
     // Each item is decided and planned by itself.
-    let mut writer = Writer::new(snapshot, ctx, begun.collection, wanted.items.len());
+    let mut writer = Writer::new(snapshot, ctx, collection, wanted.items.len());
     let mut outcomes = Vec::with_capacity(wanted.items.len());
     for item in &wanted.items {
         let planned = of_item(writer.plan(ctx, &who, item).await)?;

@@ -1,22 +1,16 @@
 //! Somebody deletes up to 100 records of a collection at once: they are hidden at once, and their keys
 //! die in the next batch of erasures.
 
-use std::collections::BTreeSet;
+use strongroom_model::{Action, CollectionName, ErasureGround, RecordId, SubjectHead, Touch};
 
-use strongroom_model::{
-    Action, AuditObject, Collection, CollectionName, ErasureGround, RecordId, SubjectHead, Touch,
-};
-
-use crate::caller::Who;
 use crate::erasures::{Fence, RecordTarget, refuse_held};
 use crate::records::SealedRecord;
 use crate::records::batch::{
-    BatchLines, Beginning, Changes, NamedRecord, Outcomes, Written, check_count, of_item,
+    Beginning, Changes, Item, NamedRecord, Outcomes, Shared, Written, check_count, of_item,
 };
 use crate::records::codec::Opened;
 use crate::records::known::{Asked, record_facts};
 use crate::snapshot::{Loaded, Snapshot, attempt};
-use crate::trail::answered;
 use crate::{Answer, Expected, Idempotency, TenantCtx, Vault, VaultError};
 
 /// What is wanted.
@@ -77,20 +71,18 @@ async fn once(
         Beginning::Fresh(begun) => *begun,
         Beginning::Repeated(answer) => return Ok(answer),
     };
-    let (mut snapshot, who, mut lines) = (begun.snapshot, begun.who, begun.lines);
-    let collection = begun.collection;
-    let mut named = BTreeSet::new();
+    let (mut snapshot, mut shared) = (begun.snapshot, begun.shared);
     let mut going = Vec::new();
     let mut outcomes = Vec::with_capacity(wanted.items.len());
     for (record, expected) in &wanted.items {
-        let asked = One { who: &who, collection: &collection, record, expected: *expected };
-        let one = one(vault, ctx, &asked, &mut snapshot, &mut lines, &mut named).await;
+        let one = one(vault, ctx, &mut shared, &mut snapshot, record, *expected).await;
         outcomes.push(of_item(one)?.map(|one| {
             let written = Written { id: one.id, version: one.sealed.version };
             going.push(one);
             written
         }));
     }
+    let Shared { who, collection, lines, .. } = shared;
     if wanted.atomic && outcomes.iter().any(Result::is_err) {
         return vault.fail_batch(ctx, snapshot, lines, outcomes).await;
     }
@@ -115,58 +107,18 @@ async fn once(
     Ok(Answer { value: outcomes, lines })
 }
 
-/// What is asked of one record.
-struct One<'a> {
-    who: &'a Who,
-    collection: &'a Loaded<Collection>,
-    record: &'a NamedRecord,
-    expected: Expected,
-}
-
 /// Decides on one record.
 async fn one(
     vault: &Vault,
     ctx: &TenantCtx,
-    asked: &One<'_>,
+    shared: &mut Shared,
     snapshot: &mut Snapshot<'_>,
-    lines: &mut BatchLines,
-    named: &mut BTreeSet<RecordId>,
+    record: &NamedRecord,
+    expected: Expected,
 ) -> Result<Going, VaultError> {
     // What is known.
-    let One { who, collection, expected, .. } = *asked;
-    let record = vault.named(ctx, collection, asked.record).await?;
-    let mut gone = None;
-    let known = match record {
-        Some(record) => {
-            if !named.insert(record) {
-                return Err(VaultError::invalid("", "another item of the batch is this record"));
-            }
-            // Aside, so that what is known of one item is not taken for all.
-            let mut aside = Snapshot::new(vault);
-            let known = aside.record(ctx, collection, record).await?;
-            gone = aside.gone();
-            snapshot.learn(aside);
-            match known {
-                Some((sealed, subject)) => {
-                    let key = vault.record_key(ctx.tenant(), collection, sealed.place).await;
-                    match key {
-                        Err(VaultError::Erased(_)) => None,
-                        key => Some((record, sealed, subject, key?)),
-                    }
-                }
-                None => None,
-            }
-        }
-        None => None,
-    };
-    let Some((id, sealed, subject, key)) = known else {
-        let object = record.map_or(AuditObject::Collection(collection.number), |record| {
-            AuditObject::Record(collection.number, record)
-        });
-        let refusal = vault.absence(ctx, who, Action::Delete, gone);
-        lines.refuse(object, &refusal);
-        return Err(answered(refusal, gone));
-    };
+    let Item { id, sealed, subject, key } = shared.find(vault, ctx, snapshot, record).await?;
+    let Shared { who, collection, .. } = &*shared;
     let opened = vault.open_head(&key, ctx.tenant(), collection, id, &sealed)?;
 
     // The decision.
@@ -174,10 +126,7 @@ async fn one(
     let asked = Asked::default();
     let granted = match vault.decide_on_record(ctx, who, collection, facts, Action::Delete, asked) {
         Ok(permit) => permit.spend(),
-        Err(refusal) => {
-            lines.refuse(AuditObject::Record(collection.number, id), &refusal);
-            return Err(answered(refusal, None));
-        }
+        Err(refusal) => return Err(shared.refuse(id, refusal)),
     };
     match expected {
         Expected::Missing | Expected::Any => {}
@@ -185,6 +134,6 @@ async fn one(
     }
     refuse_held(&subject)?;
     let touch = Touch { record: id, clear: Vec::new(), masked: Vec::new() };
-    lines.allow(collection.number, &granted, Some(touch));
+    shared.lines.allow(shared.collection.number, &granted, Some(touch));
     Ok(Going { id, sealed, opened, subject })
 }

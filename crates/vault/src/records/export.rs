@@ -4,7 +4,6 @@ use strongroom_model::{Action, Collection, ExternalId, FieldName, Label, Purpose
 
 use crate::records::list::{ListRecords, Listing, Walk, page};
 use crate::records::view::{RecordView, Wanted};
-use crate::snapshot::{Snapshot, attempt};
 use crate::{Answer, Listed, TenantCtx, Vault, VaultError};
 
 /// A record as it is taken out: what the caller sees of it, and where it comes from.
@@ -52,14 +51,9 @@ pub async fn export(
         purposes: known.head.purposes.clone(),
     };
     let walk = Walk { action: Action::Export, code: "record.export", show };
-    let Answer { value: records, lines } = page(vault, ctx, &wanted, &walk).await?;
-    // What collections hold, everybody of the tenant may see.
-    let collection = attempt(|| async {
-        Snapshot::new(vault).collection(ctx.tenant(), &wanted.collection).await
-    });
-    let collection = collection.await?.ok_or(VaultError::Conflict)?;
-    let columns = columns(&collection, &wanted.wanted);
-    Ok(Answer { value: ExportPage { columns, records }, lines })
+    let Answer { value, lines } = page(vault, ctx, &wanted, &walk).await?;
+    let columns = columns(&value.collection, &wanted.wanted);
+    Ok(Answer { value: ExportPage { columns, records: value.records }, lines })
 }
 
 fn columns(collection: &Collection, wanted: &Wanted) -> Vec<FieldName> {

@@ -48,7 +48,8 @@ pub async fn list(
         code: "record.list",
         show: |view: RecordView, _: &Listing<'_>| view,
     };
-    page(vault, ctx, &wanted, &walk).await
+    let Answer { value, lines } = page(vault, ctx, &wanted, &walk).await?;
+    Ok(Answer { value: value.records, lines })
 }
 
 /// A way to go through the records of a collection.
@@ -67,6 +68,12 @@ pub(crate) struct Listing<'a> {
     pub(crate) subject: &'a SubjectHead,
 }
 
+/// A page of the records of a collection, and the collection as it was decided on.
+pub(crate) struct Walked<T> {
+    pub(crate) collection: Loaded<Collection>,
+    pub(crate) records: Listed<T>,
+}
+
 /// A page of the records of a collection, each in the view that the caller has of it.
 ///
 /// # Errors
@@ -76,7 +83,7 @@ pub(crate) async fn page<T>(
     ctx: &TenantCtx,
     wanted: &ListRecords,
     walk: &Walk<impl Fn(RecordView, &Listing<'_>) -> T>,
-) -> Result<Answer<Listed<T>>, VaultError> {
+) -> Result<Answer<Walked<T>>, VaultError> {
     if wanted.page.limit == 0 || wanted.page.limit > TOUCHES_MAX {
         return Err(VaultError::invalid("/limit", "a page has 1 to 1000 records"));
     }
@@ -105,7 +112,7 @@ async fn once<T>(
     ctx: &TenantCtx,
     wanted: &ListRecords,
     walk: &Walk<impl Fn(RecordView, &Listing<'_>) -> T>,
-) -> Result<Answer<Listed<T>>, VaultError> {
+) -> Result<Answer<Walked<T>>, VaultError> {
     let tenant = ctx.tenant();
     let ticket = vault.admission.enter();
 
@@ -223,7 +230,8 @@ async fn once<T>(
         Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),
         Some(_) | None => None,
     };
-    Ok(Answer { value: Listed { items, next }, lines: committed.places().to_vec() })
+    let records = Listed { items, next };
+    Ok(Answer { value: Walked { collection, records }, lines: committed.places().to_vec() })
 }
 
 /// Opens a record's head and decides what of it is shown; nothing, where it is not on the list.

@@ -20,7 +20,7 @@ mod upsert;
 mod view;
 mod writer;
 
-pub use batch::{BATCH_ITEMS_MAX, NamedRecord, Outcomes, Written};
+pub use batch::{BATCH_ITEMS_MAX, NamedRecord, Outcomes, Written, check_count};
 pub use batch_change::{BatchChange, ItemChange, batch_change};
 pub use batch_create::{BatchCreate, batch_create};
 pub use batch_delete::{BatchDelete, batch_delete};
