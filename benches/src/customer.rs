@@ -84,9 +84,9 @@ fn pick<'a>(from: &[&'a str], number: u64) -> &'a str {
     from.get(index).copied().unwrap_or_default()
 }
 
-/// The collection as Strongroom is told about it: every record is about a person of its own.
-pub(crate) fn collection() -> Value {
-    let fields: Vec<Value> = [
+/// The fields as Strongroom is told about them.
+pub(crate) fn fields() -> Vec<Value> {
+    [
         ("name", "name"),
         ("email", "email"),
         ("phone", "phone"),
@@ -100,10 +100,14 @@ pub(crate) fn collection() -> Value {
     ]
     .iter()
     .map(|(name, kind)| json!({"name": name, "type": kind}))
-    .collect();
+    .collect()
+}
+
+/// The collection as Strongroom is told about it: every record is about a person of its own.
+pub(crate) fn collection() -> Value {
     json!({
         "name": COLLECTION, "label": "Customers", "purposes": ["sales"], "subject": "own",
-        "fields": fields,
+        "fields": fields(),
     })
 }
 

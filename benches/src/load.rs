@@ -68,6 +68,14 @@ pub(crate) fn count(number: usize) -> f64 {
     number as f64
 }
 
+/// A number that looks like any other, but is the same in every run: the finaliser of SplitMix64.
+pub(crate) fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
 /// Makes the load and gives what it gave.
 ///
 /// # Errors

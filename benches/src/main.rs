@@ -7,10 +7,13 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
 
 mod cluster;
+mod copy;
 mod customer;
 mod http;
 mod load;
 mod process;
+mod product;
+mod program;
 mod raw;
 mod report;
 mod run;
@@ -34,12 +37,12 @@ strongroom-benches COMMAND
   run [--long | --dry] [--folder DIR] [--only PART[,PART]]
           measure everything and print a report in Markdown; --long takes more than two hours,
           --dry a minute or two, with figures that mean nothing.
-          Parts: requests, half-load, lasting, import, tenants, start
+          Parts: requests, half-load, lasting, import, tenants, start, product
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
           Cases: echo, read, create, create-external, list
-  serve echo | serve postgres SOCKETS | serve strongroom FOLDER
-          one of the servers, until its standard input ends";
+  serve echo | serve postgres SOCKETS
+          a server that Strongroom is compared with, until its standard input ends";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -12,20 +12,22 @@ use crate::time::Start;
 
 /// Ticks of the processor time in `/proc`, a second; fixed in Linux's interface.
 const TICKS: f64 = 100.0;
+/// How often a log is looked at while a server comes up, and how long that may take.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+const COMES_UP_IN: Duration = Duration::from_mins(1);
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     child: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// From starting the process to its listening.
+    /// From starting the process to knowing that it listens.
     pub(crate) started_in: Duration,
-    /// What it said about itself when it was ready, after its address.
-    pub(crate) remarks: String,
 }
 
 impl Server {
-    /// Starts this program again, as a server. Its log goes into a file.
+    /// Starts this program again, as one of the servers of `servers`: it says its address on its
+    /// standard output, and the end of its input stops it. Its log goes into a file.
     ///
     /// # Errors
     /// If it does not come up.
@@ -36,22 +38,51 @@ impl Server {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(log)?)
+            .stderr(File::create(log)?)
             .spawn()?;
         let mut said = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut said)?;
         }
+        Self::come_up(child, said.trim(), begun, log)
+    }
+
+    /// Starts another program, which says its address in its log behind these words, and which a
+    /// signal stops.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub(crate) fn start_by_log(
+        mut command: Command,
+        log: &Path,
+        words: &str,
+    ) -> Result<Self, Failure> {
+        let begun = Start::now();
+        let mut child = command.stdout(Stdio::null()).stderr(File::create(log)?).spawn()?;
+        loop {
+            let said = std::fs::read_to_string(log)?;
+            let lines = said.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let address = lines.filter_map(|line| line.strip_prefix(words)).next();
+            if let Some(address) = address {
+                let address = address.split_whitespace().next().unwrap_or_default();
+                return Self::come_up(child, address, begun, log);
+            }
+            if child.try_wait()?.is_some() || begun.elapsed() > COMES_UP_IN {
+                return Self::come_up(child, "", begun, log);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn come_up(mut child: Child, said: &str, begun: Start, log: &Path) -> Result<Self, Failure> {
         let started_in = begun.elapsed();
-        let said = said.trim();
-        let (address, remarks) = said.split_once(' ').unwrap_or((said, ""));
-        let Ok(address) = address.parse() else {
+        let Ok(address) = said.parse() else {
             drop(child.kill());
             drop(child.wait());
             let log = std::fs::read_to_string(log).unwrap_or_default();
-            return Err(format!("the server {arguments:?} did not come up: {log}").into());
+            return Err(format!("a server did not come up: {log}").into());
         };
-        Ok(Self { child, address, started_in, remarks: remarks.to_owned() })
+        Ok(Self { child, address, started_in })
     }
 
     /// Its process.
@@ -87,8 +118,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of its input tells it to stop.
-        drop(self.child.stdin.take());
+        if let Some(input) = self.child.stdin.take() {
+            drop(input);
+        } else {
+            let id = self.child.id().to_string();
+            drop(Command::new("kill").args(["-s", "TERM", &id]).status());
+        }
         drop(self.child.wait());
     }
 }

@@ -11,13 +11,15 @@ use tempfile::TempDir;
 
 use crate::Failure;
 use crate::cluster::Cluster;
+use crate::copy;
 use crate::customer::Customer;
 use crate::http::request;
 use crate::load::{self, Load, Source, count};
 use crate::process::{Server, machine_load};
+use crate::product;
+use crate::program::Installation;
 use crate::raw::{Rows, kib_each};
 use crate::report::{self, Measured, Turn, median};
-use crate::servers::STORE_FOLDER;
 use crate::sizes::Sizes;
 use crate::time::Start;
 use crate::world::{self, Caller, IMPORT_ITEMS, Tenant};
@@ -63,6 +65,8 @@ pub(crate) enum Part {
     Tenants,
     /// Starting over many records.
     Start,
+    /// One backend that serves many tenants.
+    Product,
 }
 
 impl FromStr for Part {
@@ -75,6 +79,7 @@ impl FromStr for Part {
             "import" => Self::Import,
             "tenants" => Self::Tenants,
             "start" => Self::Start,
+            "product" => Self::Product,
             other => return Err(format!("no part `{other}`").into()),
         })
     }
@@ -123,6 +128,9 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
     }
     if wanted.has(Part::Start) {
         println!("### Start\n\n{}\n", start(wanted)?);
+    }
+    if wanted.has(Part::Product) {
+        println!("### One product, many tenants\n\n{}\n", product(wanted)?);
     }
     println!(
         "Took {:.0} s. The machine's load over a minute was {load_before} before and {} after.",
@@ -214,7 +222,7 @@ impl World {
         let sent = requests_of_customers("POST", "/echo", None, |json| json);
         let mut cases = vec![Case::new(ECHO, 0, BOTH, by_turns(sent))];
 
-        let (strongroom, tenant) = open_tenant(folder)?;
+        let (_, strongroom, tenant) = open_tenant(folder)?;
         say(&format!("importing {} records", sizes.population));
         let ids = tenant.import(&strongroom, 0..sizes.population)?;
         let token = tenant.token.clone();
@@ -379,16 +387,17 @@ fn import(wanted: &Wanted) -> Result<String, Failure> {
     let records = wanted.sizes.import;
     let commits = records.div_ceil(IMPORT_ITEMS);
     let (mut ratios, mut imports, mut loads) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut copies, mut to_copies) = (Vec::new(), Vec::new());
     let mut size = String::new();
     for round in 1..=wanted.sizes.rounds {
         say(&format!("import, round {round} of {}, load {}", wanted.sizes.rounds, machine_load()));
         let folder = wanted.folder()?;
-        let (server, tenant) = open_tenant(folder.path())?;
+        let (installation, server, tenant) = open_tenant(folder.path())?;
         let begun = Start::now();
         tenant.import(&server, 0..records)?;
         let imported = begun.elapsed().as_secs_f64();
         drop(server);
-        let rows = Rows::of(&strongroom_folder(folder.path()).join(STORE_FOLDER))?;
+        let rows = Rows::of(&installation.store())?;
         let loaded = rows.load(&folder.path().join("raw"), commits)?.as_secs_f64();
         size = format!(
             "{} rows, {:.2} KiB of keys and values for each record",
@@ -398,11 +407,26 @@ fn import(wanted: &Wanted) -> Result<String, Failure> {
         ratios.push(loaded / imported);
         imports.push(count(records) / imported);
         loads.push(count(records) / loaded);
+        if let Some(copied) = copy::import(folder.path(), records, IMPORT_ITEMS)? {
+            let copied = copied.as_secs_f64();
+            to_copies.push(copied / imported);
+            copies.push(count(records) / copied);
+        }
     }
+    let beside_copy = if copies.is_empty() {
+        "PostgreSQL is not installed: no `COPY` to compare with.".to_owned()
+    } else {
+        format!(
+            "The same customers sealed in the application and sent by PostgreSQL's `COPY`, {IMPORT_ITEMS} in a commit: \
+             {:.0} records/s; the import's ratio to that is {:.3}.",
+            median(copies),
+            median(to_copies)
+        )
+    };
     Ok(format!(
         "| | ratio to the bare engine | records/s |\n|---|---|---|\n\
          | import of {records} records, {IMPORT_ITEMS} in a request, one after the other | {:.3} | {:.0} |\n\
-         | the same rows into redb, in {commits} commits | 1 | {:.0} |\n\n{size}.",
+         | the same rows into redb, in {commits} commits | 1 | {:.0} |\n\n{size}.\n\n{beside_copy}",
         median(ratios),
         median(imports),
         median(loads)
@@ -413,10 +437,9 @@ fn import(wanted: &Wanted) -> Result<String, Failure> {
 fn tenants(wanted: &Wanted) -> Result<String, Failure> {
     let number = wanted.sizes.tenants;
     let folder = wanted.folder()?;
-    let home = strongroom_folder(folder.path());
-    let log = folder.path().join("strongroom.log");
-    let server = start_strongroom(&home, &log)?;
-    let mut operator = world::operator(&server, &home)?;
+    let installation = Installation::make(folder.path())?;
+    let server = installation.serve()?;
+    let mut operator = world::operator(&server, &installation)?;
     let empty = server.resident_bytes()?;
     say(&format!("making {number} tenants, load {}", machine_load()));
     let begun = Start::now();
@@ -427,7 +450,7 @@ fn tenants(wanted: &Wanted) -> Result<String, Failure> {
     let full = server.resident_bytes()?;
     let token = operator.token.clone();
     drop(server);
-    let server = start_strongroom(&home, &log)?;
+    let server = installation.serve()?;
     Caller::with(&server, &token)?.call("GET", "/v1/whoami", "", "")?;
     let again = server.resident_bytes()?;
     let line = |what: &str, bytes: usize| {
@@ -447,24 +470,18 @@ fn tenants(wanted: &Wanted) -> Result<String, Failure> {
 fn start(wanted: &Wanted) -> Result<String, Failure> {
     let number = wanted.sizes.start;
     let folder = wanted.folder()?;
-    let home = strongroom_folder(folder.path());
-    let log = folder.path().join("strongroom.log");
-    let (server, tenant) = open_tenant(folder.path())?;
+    let (installation, server, tenant) = open_tenant(folder.path())?;
     say(&format!("importing {number} records for the start, load {}", machine_load()));
     let begun = Start::now();
     let ids = tenant.import(&server, 0..number)?;
     let imported = begun.elapsed();
     let path = format!("{}/{}", tenant.records, ids.first().ok_or("nothing was imported")?);
     drop(server);
-    let (mut listening, mut opened, mut unlocked, mut first) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut listening, mut first) = (Vec::new(), Vec::new());
     let mut resident = 0;
     for _ in 0..wanted.sizes.rounds {
-        let server = start_strongroom(&home, &log)?;
+        let server = installation.serve()?;
         listening.push(server.started_in.as_secs_f64() * 1e3);
-        let mut remarks = server.remarks.split(' ').map(str::parse::<f64>);
-        opened.push(remarks.next().ok_or("no remarks")??);
-        unlocked.push(remarks.next().ok_or("no remarks")??);
         let begun = Start::now();
         Caller::with(&server, &tenant.token)?.call("GET", &path, "", "")?;
         first.push(begun.elapsed().as_secs_f64() * 1e3);
@@ -472,34 +489,33 @@ fn start(wanted: &Wanted) -> Result<String, Failure> {
     }
     Ok(format!(
         "With {number} records ({:.0} records/s while importing them), the page cache warm: from the process's \
-         start to listening {:.0} ms, of which opening the store {:.0} ms and unlocking {:.1} ms; \
-         the first read then {:.1} ms; resident {:.0} MiB.",
+         start to listening, unlocked, {:.0} ms; the first read then {:.1} ms; resident {:.0} MiB.",
         count(number) / imported.as_secs_f64(),
         median(listening),
-        median(opened),
-        median(unlocked),
         median(first),
         count(resident) / 1_048_576.0
     ))
 }
 
-fn strongroom_folder(folder: &Path) -> PathBuf {
-    folder.join("strongroom")
-}
-
-fn start_strongroom(home: &Path, log: &Path) -> Result<Server, Failure> {
-    let home = home.to_str().ok_or("the folder's name is not text")?;
-    Server::start(&["strongroom", home], log)
+/// One backend that serves many tenants.
+fn product(wanted: &Wanted) -> Result<String, Failure> {
+    let Sizes { shops, turn, rounds, .. } = wanted.sizes;
+    let folder = wanted.folder()?;
+    let installation = Installation::make(folder.path())?;
+    let server = installation.serve()?;
+    let mut operator = world::operator(&server, &installation)?;
+    say(&format!("one backend over {shops} tenants, load {}", machine_load()));
+    product::measure(&server, &mut operator, shops, turn, rounds)
 }
 
 /// A new server with one tenant.
-fn open_tenant(folder: &Path) -> Result<(Server, Tenant), Failure> {
-    let home = strongroom_folder(folder);
-    let server = start_strongroom(&home, &folder.join("strongroom.log"))?;
-    let mut operator = world::operator(&server, &home)?;
+fn open_tenant(folder: &Path) -> Result<(Installation, Server, Tenant), Failure> {
+    let installation = Installation::make(folder)?;
+    let server = installation.serve()?;
+    let mut operator = world::operator(&server, &installation)?;
     let invited = world::invite(&mut operator, "Bench")?;
     let tenant = Tenant::open(&server, &invited)?;
-    Ok((server, tenant))
+    Ok((installation, server, tenant))
 }
 
 fn customers() -> Vec<String> {
@@ -523,12 +539,7 @@ fn by_turns(requests: Vec<Vec<u8>>) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync 
 /// Any of them, but the same in every run.
 fn at_random(requests: Vec<Vec<u8>>) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync {
     move |number, into| {
-        // The finaliser of SplitMix64.
-        let mut mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^= mixed >> 31;
-        into.extend_from_slice(of(&requests, mixed).map_or(&[], Vec::as_slice));
+        into.extend_from_slice(of(&requests, load::mixed(number)).map_or(&[], Vec::as_slice));
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Sizes {
     pub(crate) tenants: usize,
     /// Records that are there when the start is timed.
     pub(crate) start: usize,
+    /// Tenants that one backend serves.
+    pub(crate) shops: usize,
 }
 
 impl Sizes {
@@ -34,6 +36,7 @@ impl Sizes {
         import: 10_000,
         tenants: 1_000,
         start: 100_000,
+        shops: 1_000,
     };
 
     /// A run that shows that everything works, and measures nothing worth keeping.
@@ -46,6 +49,7 @@ impl Sizes {
         import: 500,
         tenants: 20,
         start: 500,
+        shops: 10,
     };
 
     /// A run with five minutes for every case, and the full sizes.
@@ -58,5 +62,6 @@ impl Sizes {
         import: 100_000,
         tenants: 10_000,
         start: 1_000_000,
+        shops: 1_000,
     };
 }

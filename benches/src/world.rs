@@ -1,6 +1,6 @@
 //! What Strongroom has to know before it can be measured: a tenant, a collection, a key, records.
 
-use std::path::Path;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use strongroom_crypto::SystemRng;
@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::customer::{COLLECTION, Customer, collection};
 use crate::http::{Connection, request};
 use crate::process::Server;
-use crate::servers::INVITATION_FILE;
+use crate::program::Installation;
 
 /// Records of one import request: as many as the server takes.
 pub(crate) const IMPORT_ITEMS: usize = 500;
@@ -26,7 +26,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Redeems an invitation.
-    fn come_in(server: &Server, invitation: &str) -> Result<Self, Failure> {
+    pub(crate) fn come_in(server: &Server, invitation: &str) -> Result<Self, Failure> {
         let mut caller = Self::with(server, "")?;
         let body = json!({"token": invitation});
         let made = caller.post("/v1/invitations/redeem", &body)?;
@@ -36,8 +36,13 @@ impl Caller {
 
     /// With a token that is known.
     pub(crate) fn with(server: &Server, token: &str) -> Result<Self, Failure> {
+        Self::at(server.address, token)
+    }
+
+    /// With a token that is known, at an address.
+    pub(crate) fn at(address: SocketAddr, token: &str) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connection = runtime.block_on(Connection::open(server.address))?;
+        let connection = runtime.block_on(Connection::open(address))?;
         Ok(Self { runtime, connection, token: token.to_owned() })
     }
 
@@ -55,15 +60,15 @@ impl Caller {
         answer.json().map_err(|failure| format!("{method} {path}: {failure}").into())
     }
 
-    fn post(&mut self, path: &str, body: &Value) -> Result<Value, Failure> {
+    /// Sends JSON and gives the answer.
+    pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.call("POST", path, "", &body.to_string())
     }
 }
 
 /// The first operator of a new server.
-pub(crate) fn operator(server: &Server, folder: &Path) -> Result<Caller, Failure> {
-    let invitation = std::fs::read_to_string(folder.join(INVITATION_FILE))?;
-    Caller::come_in(server, &invitation)
+pub(crate) fn operator(server: &Server, installation: &Installation) -> Result<Caller, Failure> {
+    Caller::come_in(server, &installation.invitation()?)
 }
 
 /// A tenant whose owner has not come in.
@@ -92,16 +97,12 @@ impl Tenant {
         let mut owner = Caller::come_in(server, &invited.invitation)?;
         let home = format!("/v1/tenants/{}", invited.id);
         owner.post(&format!("{home}/collections"), &collection())?;
+        // The longest life that a key may have is counted from now, which the session's end tells.
+        let me = owner.call("GET", "/v1/whoami", "", "")?;
         let key = json!({
-            "label": "bench", "classes": ["owner"], "expires_at": "2030-01-01T00:00:00Z",
+            "label": "bench", "classes": ["owner"], "expires_at": text(&me, "/expires_at")?,
         });
-        let key = owner.post(&format!("{home}/api-keys"), &key).or_else(|_| {
-            // Some servers bound how long a key may live.
-            let soon = strongroom_vault::SystemClock::new();
-            let soon = strongroom_model::Clock::now(&soon).plus_seconds(24 * 60 * 60).to_string();
-            let key = json!({"label": "bench", "classes": ["owner"], "expires_at": soon});
-            owner.post(&format!("{home}/api-keys"), &key)
-        })?;
+        let key = owner.post(&format!("{home}/api-keys"), &key)?;
         Ok(Self {
             token: text(&key, "/token")?,
             records: format!("{home}/collections/{COLLECTION}/records"),
@@ -145,7 +146,7 @@ pub(crate) fn import_bodies(numbers: std::ops::Range<usize>) -> impl Iterator<It
 }
 
 /// A random idempotency key.
-fn fresh_key() -> Result<String, Failure> {
+pub(crate) fn fresh_key() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     SystemRng::new().fill(&mut bytes)?;
     Ok(hexadecimal(&bytes))
@@ -158,7 +159,7 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// The text at a place of an answer.
-fn text(answer: &Value, pointer: &str) -> Result<String, Failure> {
+pub(crate) fn text(answer: &Value, pointer: &str) -> Result<String, Failure> {
     let found = answer.pointer(pointer).and_then(Value::as_str);
     Ok(found.ok_or_else(|| format!("an answer without `{pointer}`"))?.to_owned())
 }

@@ -10,4 +10,5 @@
 
 mod import;
 mod kill;
+mod people;
 mod start;

@@ -14,6 +14,7 @@ mod kills;
 mod network;
 mod nightly;
 mod packages;
+mod people;
 mod python;
 mod schemathesis;
 mod test;

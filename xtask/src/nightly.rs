@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::command::Failure;
-use crate::{fuzz, kills, network, schemathesis};
+use crate::{fuzz, kills, network, people, schemathesis};
 
 /// What a campaign may take, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +19,10 @@ struct Campaign {
 }
 
 /// Every campaign, in the order in which they run. A new one is a line here.
-const CAMPAIGNS: [Campaign; 4] = [
+const CAMPAIGNS: [Campaign; 5] = [
     Campaign { name: "fuzz", run: fuzz::run },
     Campaign { name: "kills", run: kills::run },
+    Campaign { name: "people", run: people::run },
     Campaign { name: "network", run: attack_the_network },
     Campaign { name: "schemathesis", run: ask_beside_the_document },
 ];
@@ -111,7 +112,10 @@ mod tests {
 
     #[test]
     fn every_campaign_runs_unless_some_are_named() {
-        assert_eq!(parsed(&[]), Some((MINUTES, vec!["fuzz", "kills", "network", "schemathesis"])));
+        assert_eq!(
+            parsed(&[]),
+            Some((MINUTES, vec!["fuzz", "kills", "people", "network", "schemathesis"]))
+        );
         assert_eq!(parsed(&["--only", "kills", "--minutes", "9"]), Some((9, vec!["kills"])));
     }
 

@@ -80,6 +80,7 @@ pub struct Vault {
     admission: admission::Admission,
     subject_counts: admissions::SubjectCounts,
     decoded: rows::Decoded,
+    opened: index::Opened,
     creations: records::Creations,
     erasing: tokio::sync::Mutex<()>,
     /// Wakes whoever does the work that is due.
@@ -103,6 +104,7 @@ impl Vault {
             admission: admission::Admission::new(clock.clone()),
             subject_counts: admissions::SubjectCounts::default(),
             decoded: rows::Decoded::default(),
+            opened: index::Opened::default(),
             creations: records::Creations::default(),
             erasing: tokio::sync::Mutex::new(()),
             work_soon: tokio::sync::Notify::new(),
@@ -114,6 +116,12 @@ impl Vault {
             clock,
             rng,
         }
+    }
+
+    /// Forgets what was opened of a tenant's rows and index pages: something of its was erased.
+    fn forget_opened(&self, tenant: strongroom_model::TenantId) {
+        self.decoded.forget(tenant);
+        self.opened.forget(tenant);
     }
 
     /// The present moment: the wall clock, which never goes back here (`access.md`, Time).

@@ -12,6 +12,7 @@ use strongroom_model::TenantId;
 use strongroom_storage::keyspace::{Owner, RowKind};
 use strongroom_storage::{Recent, Row, RowKey};
 
+use crate::snapshot::Loaded;
 use crate::{Vault, VaultError};
 
 /// The leaf that a row's owner has in one of the tenant's trees.
@@ -130,6 +131,34 @@ impl Vault {
         let plain = stream::open(&row_key, &context, sealed)?;
         let value = minicbor::decode(plain.expose()).map_err(|_| damaged())?;
         Ok((value, leaf))
+    }
+
+    /// Reads and decodes rows, those that were decoded lately without opening them again.
+    pub(crate) async fn read_many<T>(
+        &self,
+        keys: &[RowKey],
+    ) -> Result<Vec<Option<Loaded<T>>>, VaultError>
+    where
+        T: for<'b> minicbor::Decode<'b, ()> + Any + Send + Sync,
+    {
+        let rows = self.store.get_many(keys).await?;
+        let mut loaded = Vec::with_capacity(rows.len());
+        for (key, row) in keys.iter().zip(rows) {
+            let Some(row) = row else {
+                loaded.push(None);
+                continue;
+            };
+            let version = row.version;
+            if let Some((value, leaf)) = self.decoded.find(key, version) {
+                loaded.push(Some(Loaded { version, value, leaf }));
+                continue;
+            }
+            let (value, leaf) = self.open_row::<T>(key, &row).await?;
+            let value = Arc::new(value);
+            self.decoded.keep(key.clone(), version, leaf, Arc::clone(&value));
+            loaded.push(Some(Loaded { version, value, leaf }));
+        }
+        Ok(loaded)
     }
 
     async fn row_key(

@@ -80,23 +80,12 @@ impl<'v> Snapshot<'v> {
     where
         T: for<'b> minicbor::Decode<'b, ()> + Any + Send + Sync,
     {
-        let rows = self.vault.store.get_many(keys).await?;
-        let mut loaded = Vec::with_capacity(rows.len());
-        for (key, row) in keys.iter().zip(rows) {
-            let Some(row) = row else {
-                self.facts.push(Expect::Absent(key.clone()));
-                loaded.push(None);
-                continue;
-            };
-            self.facts.push(Expect::Version(key.clone(), row.version));
-            if let Some((value, leaf)) = self.vault.decoded.find(key, row.version) {
-                loaded.push(Some(Loaded { version: row.version, value, leaf }));
-                continue;
-            }
-            let (value, leaf) = self.vault.open_row::<T>(key, &row).await?;
-            let value = Arc::new(value);
-            self.vault.decoded.keep(key.clone(), row.version, leaf, value.clone());
-            loaded.push(Some(Loaded { version: row.version, value, leaf }));
+        let loaded = self.vault.read_many::<T>(keys).await?;
+        for (key, found) in keys.iter().zip(&loaded) {
+            self.facts.push(match found {
+                Some(found) => Expect::Version(key.clone(), found.version),
+                None => Expect::Absent(key.clone()),
+            });
         }
         Ok(loaded)
     }

@@ -53,7 +53,7 @@ impl Vault {
         }
         let outcome = self.keyring.shred(&pending).await?;
         for stone in &pending {
-            self.decoded.forget(stone.tenant);
+            self.forget_opened(stone.tenant);
         }
         for stone in &pending {
             attempt(|| self.settle(stone, &outcome)).await?;

@@ -80,7 +80,7 @@ pub async fn request(
         return Ok(Answer { value: Requested::Erasure(first.value), lines: first.lines });
     }
     let (lines, erasure, name) = attempt(|| fence(vault, ctx, &wanted)).await?;
-    vault.decoded.forget(ctx.tenant());
+    vault.forget_opened(ctx.tenant());
     vault.admission.drain().await;
     if let Err(error) = vault.carry_out_erasures().await {
         tracing::warn!(error = %error, "an erasure could not be carried out at once; it goes on later");

@@ -76,7 +76,7 @@ async fn once(
     if wanted.atomic && outcomes.iter().any(Result::is_err) {
         return vault.fail_batch(ctx, writer.snapshot, lines, outcomes).await;
     }
-    let batch = writer.finish(ctx).await?;
+    let (batch, _grown) = writer.finish(ctx).await?;
     let lines = vault.commit_batch(ctx, batch, lines, begun.slot, &outcomes).await?;
     Ok(Answer { value: outcomes, lines })
 }

@@ -77,7 +77,8 @@ async fn once(
     }
 
     // The effect, and the record of it.
-    let batch = writer.finish(ctx).await?;
+    let (batch, grown) = writer.finish(ctx).await?;
     let lines = vault.commit_batch(ctx, batch, lines, begun.slot, &outcomes).await?;
+    grown.keep(vault);
     Ok(Answer { value: outcomes, lines })
 }

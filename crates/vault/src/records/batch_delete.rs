@@ -41,7 +41,7 @@ pub async fn batch_delete(
 ) -> Result<Answer<Outcomes<Written>>, VaultError> {
     check_count(wanted.items.len())?;
     let answer = attempt(|| once(vault, ctx, &wanted)).await?;
-    vault.decoded.forget(ctx.tenant());
+    vault.forget_opened(ctx.tenant());
     vault.admission.drain().await;
     vault.work_soon.notify_one();
     Ok(answer)

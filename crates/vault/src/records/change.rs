@@ -87,7 +87,7 @@ async fn once(
     let seen = vault.decide_on_record(ctx, &who, &collection, facts, Action::Read, asked).ok();
     let seen = seen.filter(|_| vault.may_show(ctx, &who, person(&subject).as_slice()));
 
-    let mut batch = writer.finish(ctx).await?;
+    let (mut batch, _grown) = writer.finish(ctx).await?;
     let row = keyspace::record(tenant, collection.number, wanted.record);
     batch.put(row, prepared.version, prepared.sealed);
     let touches =

@@ -149,7 +149,7 @@ async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<M
     let asked = Asked::default();
     let seen = vault.decide_on_record(ctx, &who, &collection, facts, Action::Read, asked).ok();
     let person = writer.person(planned.head.subject);
-    let mut batch = writer.finish(ctx).await?;
+    let (mut batch, grown) = writer.finish(ctx).await?;
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, tenant, planned.leaf, *planned.id.as_bytes()).await?;
     }
@@ -160,6 +160,7 @@ async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<M
         batch.line(vault.line_about(tenant, Some(ctx), about, event).await?);
     }
     let committed = vault.store.commit(batch).await?;
+    grown.keep(vault);
 
     let known = Known {
         id: planned.id,

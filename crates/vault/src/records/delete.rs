@@ -29,7 +29,7 @@ pub async fn delete(
     wanted: DeleteRecord,
 ) -> Result<Answer<()>, VaultError> {
     let lines = attempt(|| once(vault, ctx, &wanted)).await?;
-    vault.decoded.forget(ctx.tenant());
+    vault.forget_opened(ctx.tenant());
     vault.admission.drain().await;
     vault.work_soon.notify_one();
     Ok(Answer { value: (), lines })

@@ -138,11 +138,12 @@ async fn once(
         touches,
         ..attempted.done()
     };
-    let mut batch = writer.finish(ctx).await?;
+    let (mut batch, grown) = writer.finish(ctx).await?;
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, tenant, OwnerLeaf::NOBODY, [0; 16]).await?;
     }
     batch.line(vault.line(tenant, Some(ctx), event).await?);
     let committed = vault.store.commit(batch).await?;
+    grown.keep(vault);
     Ok(Answer { value: outcomes, lines: committed.places().to_vec() })
 }

@@ -12,7 +12,7 @@ use strongroom_model::{
 use strongroom_storage::{Batch, Expect};
 
 use crate::caller::Who;
-use crate::index::{Additions, Hit, Index};
+use crate::index::{Additions, Grown, Hit, Index};
 use crate::records::SealedRecord;
 use crate::records::codec::Place;
 use crate::records::create::{NamedSubject, NewRecord};
@@ -521,8 +521,9 @@ impl<'v> Writer<'v> {
         Ok(Some((subject, Place { slot: state.leaf.slot, epoch: state.head.epoch, number })))
     }
 
-    /// Completes the batch: subjects' heads, pages of the index, and what was read as facts.
-    pub(crate) async fn finish(self, ctx: &TenantCtx) -> Result<Batch, VaultError> {
+    /// Completes the batch: subjects' heads, pages of the index, and what was read as facts. The
+    /// pages are to be kept when it has been committed.
+    pub(crate) async fn finish(self, ctx: &TenantCtx) -> Result<(Batch, Grown), VaultError> {
         let Self { snapshot, mut batch, additions, newcomers, heads, .. } = self;
         let vault = snapshot.vault;
         for (subject, state) in heads.into_iter().filter(|(_, state)| state.dirty) {
@@ -533,10 +534,10 @@ impl<'v> Writer<'v> {
             let value = vault.seal_row(&key, state.leaf, state.version + 1, &state.head).await?;
             batch.put(key, state.version + 1, value);
         }
-        additions.finish(vault, &mut batch).await?;
-        newcomers.finish(vault, &mut batch).await?;
+        let grown = additions.finish(vault, &mut batch).await?;
+        let grown = grown.and(newcomers.finish(vault, &mut batch).await?);
         snapshot.expect_in(&mut batch);
-        Ok(batch)
+        Ok((batch, grown))
     }
 }
 

@@ -8,7 +8,7 @@ use strongroom_model::{
 use strongroom_storage::Batch;
 
 use crate::idempotency::Before;
-use crate::index::{Additions, Hit, Index};
+use crate::index::{Additions, Grown, Hit, Index};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
@@ -75,7 +75,7 @@ async fn once(
             return Ok(Answer { value, lines: committed.places().to_vec() });
         }
     };
-    let mut batch = Batch::new();
+    let (mut batch, mut grown) = (Batch::new(), Grown::default());
     if let Some(external_id) = &wanted.external_id {
         let index = Index::of_subjects(tenant);
         snapshot.make_room(index, &[external_id.as_str()]).await?;
@@ -87,7 +87,7 @@ async fn once(
                 "another subject of the tenant has it",
             ));
         }
-        additions.finish(vault, &mut batch).await?;
+        grown = additions.finish(vault, &mut batch).await?;
     }
     let slots = vault.keyring.take_slots(tenant, Half::Data, 1).await?;
     let leaf =
@@ -102,5 +102,6 @@ async fn once(
     }
     batch.line(vault.line(tenant, Some(ctx), allowed.event).await?);
     let committed = vault.store.commit(batch).await?;
+    grown.keep(vault);
     Ok(Answer { value: Versioned { version: 1, value: head }, lines: committed.places().to_vec() })
 }

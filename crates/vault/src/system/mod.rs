@@ -82,6 +82,7 @@ pub async fn lock(vault: &Vault, ctx: &TenantCtx) -> Result<Answer<()>, VaultErr
     vault.admission.drain().await;
     vault.keyring.lock();
     vault.decoded.clear();
+    vault.opened.clear();
     Ok(answer)
 }
 

@@ -165,7 +165,7 @@ async fn claim(
         if !addition.add(snapshot, batch, value, hit).await? {
             return Err(VaultError::wrong_state(code, "another user of the tenant has it"));
         }
-        addition.finish(snapshot.vault, batch).await?;
+        let _grown = addition.finish(snapshot.vault, batch).await?;
     }
     Ok(())
 }

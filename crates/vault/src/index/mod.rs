@@ -5,13 +5,18 @@
 //! new keys and its own is retired. `docs/formats/index-pages.md` has the layout and what remains
 //! of it after an erasure.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod opened;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use strongroom_crypto::{Key, entry, mac, scrub_once};
 use strongroom_keyring::{Half, Leaf, Service};
 use strongroom_model::{RecordId, SubjectId, TenantId};
-use strongroom_storage::{Batch, KeyRange, Row, RowKey};
+use strongroom_storage::{Batch, Expect, KeyRange, Row, RowKey};
 
+use crate::index::opened::{Entries, PageState};
+pub(crate) use crate::index::opened::{Grown, Opened};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::Snapshot;
 use crate::{Vault, VaultError, keyspace};
@@ -22,6 +27,8 @@ const PAGE_ENTRIES_MAX: usize = 128;
 const BITS: u8 = 4;
 /// The deepest level; its pages are not split.
 const DEPTH_MAX: u8 = 28;
+/// The levels that pages have, from the first one down.
+const DEPTHS: [u8; 8] = [0, 4, 8, 12, 16, 20, 24, DEPTH_MAX];
 
 /// An index of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +87,16 @@ impl Aim {
         let (bits, _) = self.tag.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
         u32::from_be_bytes(*bits).checked_shr(32 - u32::from(depth)).unwrap_or(0)
     }
+
+    /// The row of the page on its path at this depth.
+    fn key(self, index: Index, depth: u8) -> RowKey {
+        keyspace::index_page(index.tenant, index.number, depth, self.prefix(depth))
+    }
+
+    /// The rows of all pages on its path, from the first one down.
+    fn path(self, index: Index) -> impl Iterator<Item = RowKey> {
+        DEPTHS.into_iter().map(move |depth| self.key(index, depth))
+    }
 }
 
 /// What an entry leads to.
@@ -95,6 +112,12 @@ struct Page {
     prefix: u32,
     version: u64,
     row: PageRow,
+}
+
+impl Page {
+    fn state(&self, index: Index) -> PageState {
+        PageState { tenant: index.tenant, page: self.row.id, version: self.version }
+    }
 }
 
 impl Vault {
@@ -139,6 +162,19 @@ impl Vault {
             Ok((key, reader.open(&place, &row.value)?))
         };
         scrub_once(|| rows.into_iter().map(open).collect())
+    }
+
+    /// What a page's entries lead to. They are read after the page's row: what has come in since is
+    /// among them, and then the row's version, a fact, is not the newest any more.
+    async fn opened(&self, index: Index, page: &Page) -> Result<Arc<Entries>, VaultError> {
+        let at = page.state(index);
+        if let Some(entries) = self.opened.find(at) {
+            return Ok(entries);
+        }
+        let entries = self.entries(index, page).await?;
+        let entries = Arc::new(Entries::of(entries.iter().map(|(_, entry)| entry)));
+        self.opened.keep(at, Arc::clone(&entries));
+        Ok(entries)
     }
 
     /// Splits a page in sixteen, in a commit of its own.
@@ -204,30 +240,27 @@ fn entry_place(index: Index, page: &[u8; 16], key: &RowKey) -> Option<entry::Ent
 }
 
 impl Snapshot<'_> {
-    /// The page to which a value leads. Its row becomes a fact, so that what is concluded from its
-    /// entries holds at the commit.
+    /// The page to which a value leads. Its row becomes a fact: as long as it has this version, it has
+    /// not been split, and what is concluded from its entries holds.
     async fn page(&mut self, index: Index, aim: Aim) -> Result<Option<Page>, VaultError> {
-        let depths: Vec<u8> = (0..=DEPTH_MAX).step_by(usize::from(BITS)).collect();
-        let keys: Vec<RowKey> = depths
-            .iter()
-            .map(|depth| {
-                keyspace::index_page(index.tenant, index.number, *depth, aim.prefix(*depth))
-            })
-            .collect();
-        let rows = self.load_many::<PageRow>(&keys).await?;
-        let found = depths
-            .into_iter()
-            .zip(keys)
-            .zip(rows)
-            .filter_map(|((depth, key), row)| Some((depth, key, row?)))
-            .last();
-        Ok(found.map(|(depth, key, row)| Page {
-            key,
-            depth,
-            prefix: aim.prefix(depth),
-            version: row.version,
-            row: (*row.value).clone(),
-        }))
+        for depth in DEPTHS {
+            let key = aim.key(index, depth);
+            let row = self.vault.read_many::<PageRow>(std::slice::from_ref(&key)).await?.pop();
+            let Some(row) = row.flatten() else {
+                if depth > 0 {
+                    // The page above was split when it was read, and is not there any more.
+                    return Err(VaultError::Conflict);
+                }
+                self.fact(Expect::Absent(key));
+                return Ok(None);
+            };
+            if !row.split {
+                self.fact(Expect::Version(key.clone(), row.version));
+                let (prefix, version) = (aim.prefix(depth), row.version);
+                return Ok(Some(Page { key, depth, prefix, version, row: (*row.value).clone() }));
+            }
+        }
+        Err(crate::rows::damaged())
     }
 
     /// What has this value in the index.
@@ -238,11 +271,7 @@ impl Snapshot<'_> {
     ) -> Result<Option<Hit>, VaultError> {
         let aim = self.vault.aim(index, value).await?;
         let Some(page) = self.page(index, aim).await? else { return Ok(None) };
-        let entries = self.vault.entries(index, &page).await?;
-        Ok(entries
-            .into_iter()
-            .find(|(_, entry)| entry.tag == aim.tag)
-            .map(|(_, entry)| Hit { subject: entry.subject(), record: entry.record() }))
+        Ok(self.vault.opened(index, &page).await?.find(&aim.tag))
     }
 
     /// Makes room in the index for these values, in commits of its own: pages that would grow too
@@ -252,21 +281,24 @@ impl Snapshot<'_> {
         index: Index,
         values: &[&str],
     ) -> Result<(), VaultError> {
-        for _ in 0..=(DEPTH_MAX / BITS) {
-            let mut incoming: BTreeMap<RowKey, (usize, Option<Page>)> = BTreeMap::new();
+        for _ in DEPTHS {
+            let mut incoming: BTreeMap<RowKey, (usize, Page)> = BTreeMap::new();
             for value in values {
                 let aim = self.vault.aim(index, value).await?;
+                let known = aim.path(index).find(|key| incoming.contains_key(key));
+                if let Some((more, _)) = known.and_then(|key| incoming.get_mut(&key)) {
+                    *more += 1;
+                    continue;
+                }
                 let mut fresh = Snapshot::new(self.vault);
-                if let Some(page) = fresh.page(index, aim).await? {
-                    incoming.entry(page.key.clone()).or_insert((0, Some(page))).0 += 1;
-                } else {
+                let Some(page) = fresh.page(index, aim).await? else {
                     fresh.vault.plant(index).await?;
                     return Err(VaultError::Conflict);
-                }
+                };
+                incoming.insert(page.key.clone(), (1, page));
             }
             let mut grown = false;
             for (more, page) in incoming.into_values() {
-                let Some(page) = page else { continue };
                 let total =
                     usize::try_from(page.row.entries).unwrap_or(usize::MAX).saturating_add(more);
                 if total > PAGE_ENTRIES_MAX && page.depth < DEPTH_MAX {
@@ -305,13 +337,13 @@ impl Vault {
 /// Entries to be added in one commit, page by page.
 pub(crate) struct Additions {
     index: Index,
-    pages: BTreeMap<RowKey, Grown>,
+    pages: BTreeMap<RowKey, Growing>,
 }
 
-struct Grown {
+struct Growing {
     page: Page,
     key: Key,
-    hits: HashMap<[u8; 16], Hit>,
+    entries: Arc<Entries>,
     /// Whether entries have been added to it.
     added: bool,
 }
@@ -331,7 +363,7 @@ impl Additions {
         value: &str,
     ) -> Result<Option<Hit>, VaultError> {
         let aim = snapshot.vault.aim(self.index, value).await?;
-        Ok(self.grown(snapshot, aim).await?.hits.get(&aim.tag).copied())
+        Ok(self.growing(snapshot, aim).await?.entries.find(&aim.tag))
     }
 
     /// Adds a value that must not be there yet. Returns whether it was free.
@@ -348,59 +380,54 @@ impl Additions {
         let vault = snapshot.vault;
         let index = self.index;
         let aim = vault.aim(index, value).await?;
-        let grown = self.grown(snapshot, aim).await?;
-        if grown.hits.contains_key(&aim.tag) {
+        let growing = self.growing(snapshot, aim).await?;
+        if !Arc::make_mut(&mut growing.entries).add(aim.tag, hit) {
             return Ok(false);
         }
-        grown.hits.insert(aim.tag, hit);
-        grown.added = true;
+        growing.added = true;
         let entry = entry::Entry::new(aim.tag, hit.subject, hit.record, 1);
-        vault.put_entry(index, batch, &mut grown.page.row, &grown.key, &entry)?;
+        vault.put_entry(index, batch, &mut growing.page.row, &growing.key, &entry)?;
         Ok(true)
     }
 
     /// The page to which a value leads, read and opened once: read again it could be a later one, and what
-    /// was added would stand beside what was looked at.
-    async fn grown(
+    /// was added would stand beside what was looked at. A page among those read has not been split as
+    /// long as its version is the one that was read.
+    async fn growing(
         &mut self,
         snapshot: &mut Snapshot<'_>,
         aim: Aim,
-    ) -> Result<&mut Grown, VaultError> {
+    ) -> Result<&mut Growing, VaultError> {
         let vault = snapshot.vault;
-        let key = if let Some(key) = self.known(aim) {
+        let known = aim.path(self.index).find(|key| self.pages.contains_key(key));
+        let key = if let Some(key) = known {
             key
         } else {
             let page = snapshot.page(self.index, aim).await?.ok_or(VaultError::Conflict)?;
-            let entries = vault.entries(self.index, &page).await?;
-            let hit =
-                |entry: &entry::Entry| Hit { subject: entry.subject(), record: entry.record() };
-            let hits = entries.iter().map(|(_, entry)| (entry.tag, hit(entry))).collect();
+            let entries = vault.opened(self.index, &page).await?;
             let own = vault.page_key(self.index, page.row.slot).await?;
             let key = page.key.clone();
-            self.pages.insert(key.clone(), Grown { page, key: own, hits, added: false });
+            self.pages.insert(key.clone(), Growing { page, key: own, entries, added: false });
             key
         };
         self.pages.get_mut(&key).ok_or_else(crate::rows::damaged)
     }
 
-    /// The page among those read to which a value leads. It has not been split as long as its version is
-    /// the one that was read.
-    fn known(&self, aim: Aim) -> Option<RowKey> {
-        let index = self.index;
-        (0..=DEPTH_MAX)
-            .step_by(usize::from(BITS))
-            .map(|depth| keyspace::index_page(index.tenant, index.number, depth, aim.prefix(depth)))
-            .find(|key| self.pages.contains_key(key))
-    }
-
     /// Writes the pages' rows anew: two additions to one page cannot both succeed.
-    pub(crate) async fn finish(self, vault: &Vault, batch: &mut Batch) -> Result<(), VaultError> {
-        for (key, grown) in self.pages.into_iter().filter(|(_, grown)| grown.added) {
-            let version = grown.page.version + 1;
-            let value = vault.seal_row(&key, OwnerLeaf::NOBODY, version, &grown.page.row).await?;
-            batch.put(key, version, value);
+    pub(crate) async fn finish(
+        self,
+        vault: &Vault,
+        batch: &mut Batch,
+    ) -> Result<Grown, VaultError> {
+        let mut grown = Grown::default();
+        for (key, mut growing) in self.pages.into_iter().filter(|(_, growing)| growing.added) {
+            growing.page.version += 1;
+            let Page { version, row, .. } = &growing.page;
+            let value = vault.seal_row(&key, OwnerLeaf::NOBODY, *version, row).await?;
+            batch.put(key, *version, value);
+            grown.push(growing.page.state(self.index), growing.entries);
         }
-        Ok(())
+        Ok(grown)
     }
 }
 

@@ -1,0 +1,77 @@
+//! Strongroom itself: the program that users run, in an installation of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Failure;
+use crate::process::Server;
+
+/// The program's file name, beside this one.
+const NAME: &str = "strongroom";
+/// How its log tells that it listens.
+const LISTENING: &str = "listening on http://";
+
+/// A store, a holder and a seal key in a folder.
+pub(crate) struct Installation {
+    folder: PathBuf,
+}
+
+impl Installation {
+    /// Makes one in a new folder with `strongroom init`.
+    ///
+    /// # Errors
+    /// If the program is not there, or refuses.
+    pub(crate) fn make(within: &Path) -> Result<Self, Failure> {
+        let made = Self { folder: within.join(NAME) };
+        std::fs::create_dir(&made.folder)?;
+        let mut init = made.command("init")?;
+        init.arg("--invitation-file").arg(made.folder.join("invitation"));
+        let done = init.stdout(Stdio::null()).output()?;
+        if !done.status.success() {
+            let said = String::from_utf8_lossy(&done.stderr);
+            return Err(format!("`strongroom init` ended with {}: {said}", done.status).into());
+        }
+        Ok(made)
+    }
+
+    /// Serves it, unlocked. One key asks for everything here, so that the bounds on how often
+    /// somebody may ask are off; everything else is as it comes.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub(crate) fn serve(&self) -> Result<Server, Failure> {
+        let mut serve = self.command("serve")?;
+        serve.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        serve.arg("--no-rate-limits");
+        Server::start_by_log(serve, &self.folder.join("log"), LISTENING)
+    }
+
+    /// The first operator's invitation.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn invitation(&self) -> Result<String, Failure> {
+        Ok(std::fs::read_to_string(self.folder.join("invitation"))?.trim().to_owned())
+    }
+
+    /// The folder of the store, for when nobody serves it.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    fn command(&self, verb: &str) -> Result<Command, Failure> {
+        let own = std::env::current_exe()?;
+        let program = own.parent().ok_or("a program without a folder")?.join(NAME);
+        if !program.is_file() {
+            let program = program.display();
+            return Err(format!("`{program}` is not built; `cargo xtask bench` builds it").into());
+        }
+        let mut command = Command::new(program);
+        // Nothing of the tester's own settings.
+        command.env_clear().current_dir(&self.folder).stdin(Stdio::null()).arg(verb);
+        command.arg("--store").arg(format!("redb:{}", self.store().display()));
+        command.arg("--holder").arg(self.folder.join("holder"));
+        command.arg("--seal-key-file").arg(self.folder.join("seal.key"));
+        Ok(command)
+    }
+}
