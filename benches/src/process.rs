@@ -61,8 +61,8 @@ impl Server {
         let mut child = command.stdout(Stdio::null()).stderr(File::create(log)?).spawn()?;
         loop {
             let said = std::fs::read_to_string(log)?;
-            let lines = said.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            let address = lines.filter_map(|line| line.strip_prefix(words)).next();
+            let mut lines = said.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let address = lines.find_map(|line| line.strip_prefix(words));
             if let Some(address) = address {
                 let address = address.split_whitespace().next().unwrap_or_default();
                 return Self::come_up(child, address, begun, log);
