@@ -14,7 +14,7 @@ use strongroom_tests::canaries::{Canaries, fields};
 use strongroom_tests::life::live;
 use strongroom_tests::memory::search_memory;
 use strongroom_tests::program::{Installation, Running};
-use strongroom_tests::{Finding, Needle};
+use strongroom_tests::{Caller, Finding, Needle};
 use strongroom_vault::SystemClock;
 
 use crate::stage;
@@ -85,12 +85,16 @@ async fn values_that_were_read_are_gone_with_the_request_and_keys_with_the_lock(
     let records = format!("/collections/{collection}/records");
     let mut record = json!({"external_id": canaries.word("external id"), "fields": {}});
     record["fields"] = fields(&mut canaries, "a living record");
-    let made = life.manager.post_once(&records, record).await.ok();
+    // A connection keeps the bytes of its last request until the next one comes or it ends, so that
+    // these requests have connections of their own.
+    let (home, token) = (life.manager.home(), life.manager.token());
+    let manager = Caller::of(&running.address, home, Some(token));
+    let made = manager.post_once(&records, record).await.ok();
     let path = format!("{records}/{}", made["id"].as_str().unwrap());
-    let read = life.manager.get(&path).await.ok();
+    let read = manager.get(&path).await.ok();
     assert!(read["fields"]["name"].is_string(), "{read}");
     let living = canaries.needles.split_off(option);
-    drop(life);
+    drop((manager, life));
     // What the head says is kept in an index and opened for each request; fields are not kept.
     assert_eq!(gone(&running, &living).await, nothing());
 
