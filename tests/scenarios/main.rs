@@ -21,4 +21,5 @@ mod first_tenant;
 mod locked;
 mod log;
 mod reasons;
+mod recovery;
 mod strangers;

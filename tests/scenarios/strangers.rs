@@ -61,6 +61,9 @@ async fn another_tenant_s_door_looks_like_no_door() {
     let backend = server.operator().post("/backends", json!({"name": "Shop software"})).await.id();
     let admission = format!("/backends/{backend}");
     other.tenant.owner.put_if(&admission, "*", json!({"classes": ["manager"]})).await.ok();
+    let recovery = format!("/v1/tenants/{}/recovery", other.tenant.id);
+    let asked = server.operator().post(&recovery, json!({"reason": "the owner has left"})).await;
+    assert_eq!(asked.status, 201, "{}", asked.text());
     let nowhere = absent(&one.tenant.id);
     let before = other.state().await;
     let mut seen = 0;

@@ -23,10 +23,13 @@ pub(crate) fn stop_request(
     if principal_stops(facts.principal.principal, request.action) {
         return Some(Missing::Ceiling(CeilingKind::Principal));
     }
+    if request.in_person && (facts.principal.user.is_none() || facts.acting_for.is_some()) {
+        return Some(Missing::Person);
+    }
     if facts.acting_for.is_none() && bounds(facts).any(|(_, bound)| bound.acts == Acts::ForUsers) {
         return Some(Missing::User);
     }
-    if tenant_stops(facts.tenant, request.action)
+    if tenant_stops(facts.tenant, request)
         || (facts.tenant == TenantState::Suspended && through_backend(facts))
     {
         return Some(Missing::Ceiling(CeilingKind::TenantState));
@@ -115,15 +118,18 @@ pub(crate) fn outside_networks(facts: &Facts<'_>, request: &AccessRequest<'_>) -
 }
 
 /// Whether the tenant's state stops the action.
-fn tenant_stops(state: TenantState, action: Action) -> bool {
+fn tenant_stops(state: TenantState, request: &AccessRequest<'_>) -> bool {
+    let action = request.action;
     if is_of_provider(action) {
         return false;
     }
     match state {
         TenantState::Active | TenantState::Terminating => false,
         TenantState::Invited => action == Action::ApproveSupport,
-        TenantState::Suspended => !goes_on_when_suspended(action),
-        TenantState::Frozen => !matches!(action, Action::Export | Action::Terminate),
+        TenantState::Suspended => !request.defends && !goes_on_when_suspended(action),
+        TenantState::Frozen => {
+            !request.defends && !matches!(action, Action::Export | Action::Terminate)
+        }
         // What is left after the erasure are its receipts.
         TenantState::Erased => action != Action::ReadAudit,
     }

@@ -259,6 +259,10 @@ pub struct AccessRequest<'a> {
     pub address: Option<IpAddr>,
     /// When the principal showed a second factor.
     pub second_factor_at: Option<Timestamp>,
+    /// Whether only a person who has signed in may do it, whatever credentials they have made.
+    pub in_person: bool,
+    /// Whether it only stops what is being done to the tenant: then the tenant's state does not stop it.
+    pub defends: bool,
 }
 
 impl AccessRequest<'_> {
@@ -273,6 +277,8 @@ impl AccessRequest<'_> {
             purpose: None,
             address: None,
             second_factor_at: None,
+            in_person: false,
+            defends: false,
         }
     }
 }

@@ -71,6 +71,8 @@ pub enum Missing {
     Purpose(Vec<Purpose>),
     /// The user for whom the credential acts.
     User,
+    /// A person: it is not for keys.
+    Person,
     /// The object: it does not exist.
     Object,
 }
@@ -115,6 +117,7 @@ impl Refusal {
                 | Missing::Write(_)
                 | Missing::ClearView(_)
                 | Missing::Condition(..)
+                | Missing::Person
                 | Missing::Ceiling(_) => {
                     Answer::Forbidden { missing: &self.missing, ask: self.ask() }
                 }
@@ -165,6 +168,7 @@ impl Missing {
             Self::Ceiling(kind) => kind.code(),
             Self::Purpose(_) => "purpose_required",
             Self::User => "user_required",
+            Self::Person => "session_required",
             Self::Object => "not_found",
         }
     }
@@ -175,6 +179,7 @@ impl Missing {
             Self::Condition(_, Condition::SecondFactor)
             | Self::Purpose(_)
             | Self::User
+            | Self::Person
             | Self::Object => Ask::Yourself,
             Self::Rule(_)
             | Self::Write(_)

@@ -39,6 +39,7 @@ mod problem;
 mod rates;
 mod receipts;
 mod records;
+mod recovery;
 #[cfg(test)]
 mod reference;
 mod reply;

@@ -218,12 +218,14 @@ fn refusals(method: &str, demanded: Option<Gate>, operation: &Map<String, Value>
 }
 
 /// What the schemas of versioned things are called.
-const VERSIONED: [&str; 13] = [
+const VERSIONED: [&str; 15] = [
     "Admission",
     "Backend",
     "CreatedBackend",
     "Tenant",
     "CreatedTenant",
+    "Recovery",
+    "RedeemedRecovery",
     "User",
     "InvitedUser",
     "ApiKey",
@@ -282,6 +284,7 @@ fn tags() -> Value {
         { "name": "invitations", "description": "How users come in." },
         { "name": "whoami", "description": "Who the caller is." },
         { "name": "tenants", "description": "The clients of the provider." },
+        { "name": "recovery", "description": "How a tenant whose owners cannot come in any more gets a new one." },
         { "name": "users", "description": "The people of a tenant, or of the provider, who sign in." },
         { "name": "sessions", "description": "Signed-in users." },
         { "name": "api-keys", "description": "Credentials for machines." },

@@ -29,6 +29,14 @@ pub(crate) const TABLE: &[Entry] = &[
     ("POST", "/v1/tenants", needs(Action::ManageTenants)),
     ("GET", "/v1/tenants", needs(Action::ManageTenants)),
     ("GET", "/v1/tenants/{tenant}", Gate::SignedIn),
+    ("POST", "/v1/tenants/{tenant}/owner-invitation", needs(Action::ManageTenants)),
+    // Recovery of a lost owner: operators in person. Operators look at it and stop it by
+    // `manage_tenants`, the tenant by `manage_users`.
+    ("POST", "/v1/tenants/{tenant}/recovery", needs(Action::ManageTenants)),
+    ("GET", "/v1/tenants/{tenant}/recovery", needs(Action::ManageUsers)),
+    ("DELETE", "/v1/tenants/{tenant}/recovery", needs(Action::ManageUsers)),
+    ("POST", "/v1/tenants/{tenant}/recovery/approval", needs(Action::ManageTenants)),
+    ("POST", "/v1/tenants/{tenant}/recovery/redemption", needs(Action::ManageTenants)),
     // Users.
     ("POST", "/v1/tenants/{tenant}/users", needs(Action::ManageUsers)),
     ("GET", "/v1/tenants/{tenant}/users", needs(Action::ManageUsers)),

@@ -532,6 +532,7 @@ fn missing_words(missing: &Missing) -> String {
         Missing::Ceiling(kind) => ceiling_words(*kind).to_owned(),
         Missing::Purpose(_) => "the purpose is not stated".to_owned(),
         Missing::User => "the user for whom the credential acts is not named".to_owned(),
+        Missing::Person => "it is for people who have signed in, not for keys".to_owned(),
         Missing::Object => "the object does not exist".to_owned(),
     }
 }

@@ -18,7 +18,7 @@ use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
     admissions, api_keys, audit, backends, blueprints, classes, collections, erasures, invitations,
-    jobs, openapi, receipts, records, sessions, subjects, system, tenants, users, whoami,
+    jobs, openapi, receipts, records, recovery, sessions, subjects, system, tenants, users, whoami,
 };
 
 /// What handlers share.
@@ -128,6 +128,7 @@ pub(crate) fn all() -> Routes {
         .routes(erasures::routes())
         .routes(receipts::routes())
         .routes(admissions::routes())
+        .routes(recovery::routes())
         .routes(users::routes_of_tenants());
     let of_provider =
         of_both().routes(backends::routes()).routes(blueprints::routes()).routes(jobs::routes());

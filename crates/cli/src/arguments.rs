@@ -97,6 +97,9 @@ pub(crate) enum Command {
     /// The provider's clients
     #[command(subcommand)]
     Tenants(commands::tenants::Tenants),
+    /// A new owner for a tenant whose owners cannot come in any more
+    #[command(subcommand)]
+    Recovery(commands::recovery::Recovery),
     /// People who sign in
     #[command(subcommand)]
     Users(commands::users::Users),

@@ -100,6 +100,7 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         Command::Whoami => commands::system::whoami(session).await,
         Command::Logout => commands::sessions::logout(session).await,
         Command::Tenants(command) => command.run(session).await,
+        Command::Recovery(command) => command.run(session).await,
         Command::Users(command) => command.run(session).await,
         Command::ApiKeys(command) => command.run(session).await,
         Command::Backends(command) => command.run(session).await,

@@ -32,6 +32,7 @@ mod listing;
 mod problem;
 mod receipts;
 mod records;
+mod recovery;
 mod secret;
 mod sessions;
 mod subjects;
@@ -70,6 +71,7 @@ pub use receipts::Receipt;
 pub use records::{
     ImportItem, ImportResult, ImportStatus, NamedSubject, NewRecord, Record, RecordChange, Shown,
 };
+pub use recovery::{RecoveredOwner, Recovery, RecoveryNotice, RedeemedRecovery};
 pub use secret::Secret;
 pub use subjects::{NewSubject, Subject, SubjectRecord};
 pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};

@@ -61,6 +61,9 @@ pub struct Whoami {
     /// When the credential ends, RFC 3339.
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// That the recovery of an owner of its tenant is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<crate::RecoveryNotice>,
 }
 
 /// A principal: what kind, and which.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_model::{BlueprintName, Email, Label, TenantId};
 
 use crate::call::Call;
-use crate::{Answer, Client, ClientError, Invitation, Listed, Page};
+use crate::{Answer, Client, ClientError, Invitation, Listed, Page, RecoveryNotice};
 
 /// A client of the provider.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Tenant {
     /// What it was made from, in the version that it was given last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blueprint: Option<TenantBlueprint>,
+    /// That the recovery of an owner is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryNotice>,
 }
 
 /// The blueprint of a tenant, and the version that it was given last.

@@ -2,7 +2,9 @@
 //!
 //! `docs/states.md` has the tables.
 
-use crate::{ConsentState, ErasureState, JobState, SubjectState, TenantState, UserState};
+use crate::{
+    ConsentState, ErasureState, JobState, RecoveryState, SubjectState, TenantState, UserState,
+};
 
 /// A transition that is not possible from the present state: 409. It carries that state's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -374,6 +376,117 @@ impl ConsentState {
     }
 }
 
+impl RecoveryState {
+    /// Its name in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+            Self::Invited => "invited",
+            Self::Finished => "finished",
+            Self::Stopped => "stopped",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether it can still lead to a new owner.
+    pub const fn is_under_way(self) -> bool {
+        match self {
+            Self::Requested | Self::Waiting | Self::Ready | Self::Invited => true,
+            Self::Finished | Self::Stopped | Self::Expired => false,
+        }
+    }
+
+    /// Another operator approves it.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless it has been asked for.
+    pub const fn approve(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Requested => Ok(Self::Waiting),
+            Self::Waiting
+            | Self::Ready
+            | Self::Invited
+            | Self::Finished
+            | Self::Stopped
+            | Self::Expired => Err(WrongState(self.name())),
+        }
+    }
+
+    /// The wait is over.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless it waits.
+    pub const fn open(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Waiting => Ok(Self::Ready),
+            Self::Requested
+            | Self::Ready
+            | Self::Invited
+            | Self::Finished
+            | Self::Stopped
+            | Self::Expired => Err(WrongState(self.name())),
+        }
+    }
+
+    /// One of the two operators makes the invitation.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless the wait is over.
+    pub const fn invite(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Ready => Ok(Self::Invited),
+            Self::Requested
+            | Self::Waiting
+            | Self::Invited
+            | Self::Finished
+            | Self::Stopped
+            | Self::Expired => Err(WrongState(self.name())),
+        }
+    }
+
+    /// The new owner has come in.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless they were invited.
+    pub const fn finish(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Invited => Ok(Self::Finished),
+            Self::Requested
+            | Self::Waiting
+            | Self::Ready
+            | Self::Finished
+            | Self::Stopped
+            | Self::Expired => Err(WrongState(self.name())),
+        }
+    }
+
+    /// Somebody of the tenant, or an operator, stops it.
+    ///
+    /// # Errors
+    /// [`WrongState`] if it is over.
+    pub const fn stop(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Requested | Self::Waiting | Self::Ready | Self::Invited => Ok(Self::Stopped),
+            Self::Finished | Self::Stopped | Self::Expired => Err(WrongState(self.name())),
+        }
+    }
+
+    /// Its time has run out.
+    ///
+    /// # Errors
+    /// [`WrongState`] while the wait runs, and if it is over.
+    pub const fn expire(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Requested | Self::Ready | Self::Invited => Ok(Self::Expired),
+            Self::Waiting | Self::Finished | Self::Stopped | Self::Expired => {
+                Err(WrongState(self.name()))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -513,6 +626,39 @@ mod tests {
                 "running cancelled",
                 "running done",
                 "running failed",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_recovery_reaches_a_new_owner_by_one_way_only() {
+        use RecoveryState::{Expired, Finished, Invited, Ready, Requested, Stopped, Waiting};
+        let found = pairs(
+            &[Requested, Waiting, Ready, Invited, Finished, Stopped, Expired],
+            RecoveryState::name,
+            &[
+                RecoveryState::approve,
+                RecoveryState::open,
+                RecoveryState::invite,
+                RecoveryState::finish,
+                RecoveryState::stop,
+                RecoveryState::expire,
+            ],
+        );
+        assert_eq!(
+            found,
+            [
+                "invited expired",
+                "invited finished",
+                "invited stopped",
+                "ready expired",
+                "ready invited",
+                "ready stopped",
+                "requested expired",
+                "requested stopped",
+                "requested waiting",
+                "waiting ready",
+                "waiting stopped",
             ]
         );
     }

@@ -111,6 +111,8 @@ row_kinds! {
     BlueprintList = 0x2b, TenantAccount;
     /// `-`. What the tenant has of its blueprint.
     GivenBlueprint = 0x2c, TenantAccount;
+    /// `-`. That operators want to let a new owner in.
+    Recovery = 0x2d, TenantAccount;
 
     /// `-`. Names, numbers and ids of the tenant's collections.
     CollectionList = 0x30, TenantData;
@@ -304,6 +306,11 @@ pub fn blueprint_list() -> RowKey {
 /// `tenant | 0x2c`.
 pub fn given_blueprint(tenant: TenantId) -> RowKey {
     key(tenant, RowKind::GivenBlueprint, &[])
+}
+
+/// `tenant | 0x2d`.
+pub fn recovery(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::Recovery, &[])
 }
 
 /// `tenant | 0x30`.

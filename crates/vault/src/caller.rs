@@ -10,6 +10,7 @@ use strongroom_model::{
 };
 
 use crate::acting::{Acting, ActingFor};
+use crate::recovery::RecoveryNotice;
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::{Token, TokenKind, Vault, VaultError, keyspace};
 
@@ -200,8 +201,10 @@ impl Vault {
     /// As for [`Vault::sign_in`].
     pub async fn whoami(&self, ctx: &TenantCtx) -> Result<Whoami, VaultError> {
         attempt(|| async {
-            let who = Snapshot::new(self).known(ctx).await?;
+            let mut snapshot = Snapshot::new(self);
+            let who = snapshot.known(ctx).await?;
             Ok(Whoami {
+                recovery: snapshot.recovery_notice(ctx.tenant).await?,
                 tenant: ctx.tenant,
                 principal: who.principal,
                 user: who.user,
@@ -229,6 +232,8 @@ pub struct Whoami {
     pub classes: Vec<(ClassId, strongroom_model::ClassName)>,
     /// When its credential ends, if it does by itself.
     pub expires_at: Option<Timestamp>,
+    /// That the recovery of an owner of its tenant is under way.
+    pub recovery: Option<RecoveryNotice>,
 }
 
 /// What is known of the caller in one attempt of a use case.

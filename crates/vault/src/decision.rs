@@ -20,20 +20,29 @@ impl Vault {
     pub(crate) async fn administer<'v>(
         &'v self,
         ctx: &TenantCtx,
-        mut snapshot: Snapshot<'v>,
+        snapshot: Snapshot<'v>,
         action: Action,
         code: &'static str,
         object: AuditObject,
     ) -> Result<(Snapshot<'v>, Allowed), VaultError> {
+        self.administer_as(ctx, snapshot, AccessRequest::new(action), code, object).await
+    }
+
+    /// The same for a request that says more than its action.
+    pub(crate) async fn administer_as<'v>(
+        &'v self,
+        ctx: &TenantCtx,
+        mut snapshot: Snapshot<'v>,
+        request: AccessRequest<'_>,
+        code: &'static str,
+        object: AuditObject,
+    ) -> Result<(Snapshot<'v>, Allowed), VaultError> {
         let who = snapshot.who(ctx).await?;
+        let action = request.action;
         let decision = {
             let held = who.held();
             let facts = held.facts();
-            let request = AccessRequest {
-                purpose: None,
-                address: ctx.about().address,
-                ..AccessRequest::new(action)
-            };
+            let request = AccessRequest { address: ctx.about().address, ..request };
             spans::deciding().in_scope(|| decide(&facts, &request, self.now()))
         };
         let attempted = Attempted { principal: who.principal, action, code, object };

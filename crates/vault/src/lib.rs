@@ -15,6 +15,7 @@ pub mod erasures;
 pub mod invitations;
 pub mod jobs;
 pub mod records;
+pub mod recovery;
 pub mod sessions;
 pub mod subjects;
 pub mod system;

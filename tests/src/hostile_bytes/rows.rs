@@ -12,8 +12,9 @@ use strongroom_model::{
     ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget, Field, FieldNumber,
     FieldType, Given, GivenClass, GivenCollection, Invitation, Job, JobId, JobItem, JobKind,
     JobOutcome, Lease, ManagedBy, Mask, PermissionClass, Principal, RecordHead, RecordId,
-    RecordPlace, Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule,
-    SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
+    RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute, Session, SubjectHead, SubjectId,
+    SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId,
+    UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -47,6 +48,7 @@ pub fn stored_rows(bytes: &[u8]) -> Verdict {
         15 => reread::<Given>(cbor),
         16 => reread::<Job>(cbor),
         17 => reread::<JobItem>(cbor),
+        20 => reread::<Recovery>(cbor),
         _ => Verdict::Refused,
     }
 }
@@ -279,6 +281,19 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         kept: vec!["/collections/customers/label".to_owned()],
         problem: None,
     };
+    let recovery = Recovery {
+        state: RecoveryState::Invited,
+        reason: named("the owner has left"),
+        requested_by: user.id,
+        requested_at: moment(),
+        approved_by: Some(UserId::from_bytes([6; 16])),
+        approved_at: Some(moment()),
+        invited_by: Some(user.id),
+        user: Some(user.id),
+        invitation_ends_at: Some(moment()),
+        stopped_by: Some(Principal::User(user.id)),
+        closed_at: None,
+    };
     let session = Session {
         id: strongroom_model::SessionId::from_bytes([1; 16]),
         user: user.id,
@@ -353,6 +368,8 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         ("read-job", row(16, minicbor::to_vec(&job).unwrap())),
         ("refused-job-cut", row(16, minicbor::to_vec(&job).unwrap()[..40].to_vec())),
         ("read-job-item", row(17, minicbor::to_vec(&item).unwrap())),
+        ("read-recovery", row(20, minicbor::to_vec(&recovery).unwrap())),
+        ("refused-recovery-cut", row(20, minicbor::to_vec(&recovery).unwrap()[..30].to_vec())),
         ("read-value", row(10, minicbor::to_vec(&value).unwrap())),
         ("read-value-nested-63-deep", row(10, nested(63))),
         ("refused-value-nested-64-deep", row(10, nested(64))),

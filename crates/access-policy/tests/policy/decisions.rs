@@ -467,6 +467,49 @@ fn the_tenants_state_stops_what_its_table_says() {
 }
 
 #[test]
+fn what_only_defends_the_tenant_is_stopped_by_its_end_alone_and_never_given() {
+    let mut case = Case::new(vec![administrator(&[Action::ManageUsers])]);
+    let defends = AccessRequest { defends: true, ..asks(Action::ManageUsers) };
+    for (state, goes_on) in [
+        (TenantState::Active, true),
+        (TenantState::Suspended, true),
+        (TenantState::Terminating, true),
+        (TenantState::Frozen, true),
+        (TenantState::Erased, false),
+    ] {
+        case.tenant = state;
+        assert_eq!(case.check(&defends) == OK, goes_on, "{state:?}");
+    }
+    let nothing = Case::reader(View::Clear);
+    assert_eq!(nothing.check(&defends).0, "no_rule");
+}
+
+#[test]
+fn what_is_done_in_person_is_done_by_nobody_who_is_not_there() {
+    let class = class(administrator(&[Action::ManageTenants]));
+    let classes = [HeldClass { class: &class, version: 3 }];
+    let operator = Principal::Operator(user(1));
+    let request = AccessRequest { in_person: true, ..asks(Action::ManageTenants) };
+    let decided = |principal: Actor<'_>, acting_for| {
+        let facts = Facts { acting_for, ..Facts::of(principal) };
+        decide(&facts, &request, noon()).map(drop).map_err(|refusal| refusal.reason_code())
+    };
+    let present = Actor { principal: operator, ..Actor::user(user(1), None, &classes) };
+    let key = Actor::other(operator, &classes);
+    let for_another = || {
+        let user = Actor { principal: operator, ..Actor::user(user(2), None, &classes) };
+        Some(Delegation { user, asserted: None })
+    };
+    assert_eq!(decided(present, None), Ok(()));
+    assert_eq!(decided(key, None), Err("session_required"));
+    assert_eq!(decided(key, for_another()), Err("session_required"));
+    assert_eq!(decided(present, for_another()), Err("session_required"));
+    // A tenant's people do not even learn what was missing.
+    let tenant = Actor::user(user(1), None, &classes);
+    assert_eq!(decided(tenant, None), Err("ceiling_principal"));
+}
+
+#[test]
 fn an_owner_may_everything_but_run_the_server() {
     let case = Case::new(vec![ClassTerms { owner: true, ..ClassTerms::default() }]);
     let billing = "billing".parse().unwrap();

@@ -194,6 +194,8 @@ impl World {
             purpose: self.request.purpose.as_ref(),
             address: self.request.address,
             second_factor_at: self.request.second_factor_at,
+            in_person: false,
+            defends: false,
         };
         call(&facts, &request)
     }

@@ -33,6 +33,14 @@ pub(crate) struct Caller {
 /// A caller of the tenant that the path names, or of the provider where it names none.
 pub(crate) struct TenantCaller(pub(crate) Caller);
 
+/// A caller, and the tenant that the path names: any for people of the provider, their own for others.
+pub(crate) struct AboutTenant {
+    /// Who asks.
+    pub(crate) caller: Caller,
+    /// About which tenant.
+    pub(crate) tenant: TenantId,
+}
+
 impl Caller {
     /// Turns the bearer token into a caller, and counts its request. The credential comes first:
     /// whoever has none learns nothing else.
@@ -140,6 +148,20 @@ impl<S: Send + Sync> FromRequestParts<S> for TenantCaller {
             None => caller.ctx.is_provider(),
         };
         if fits { Ok(Self(caller)) } else { Err(Problem::not_found()) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AboutTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let tenant: Option<TenantId> = parameter(parts, "tenant")?;
+        let tenant = tenant.filter(|tenant| {
+            *tenant != TenantId::PROVIDER
+                && (caller.ctx.is_provider() || *tenant == caller.ctx.tenant())
+        });
+        tenant.map(|tenant| Self { caller, tenant }).ok_or_else(Problem::not_found)
     }
 }
 

@@ -7,7 +7,7 @@ mod path;
 mod query;
 
 pub(crate) use body::{Body, FromBody, Sent};
-pub(crate) use caller::{Caller, TenantCaller};
+pub(crate) use caller::{AboutTenant, Caller, TenantCaller};
 pub(crate) use headers::{
     IF_MATCH, IfMatch, IfMatchHeader, MustRepeatHeader, PURPOSE, REASON, RepeatHeader, USER, etag,
 };

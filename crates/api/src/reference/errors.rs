@@ -131,6 +131,12 @@ const CODES: &[Code] = &[
         "State another purpose, or ask a holder of `manage_classes`.",
     ),
     (
+        "session_required",
+        403,
+        "It is for people who have signed in, not for keys.",
+        "Sign in as an operator.",
+    ),
+    (
         "ceiling_principal",
         403,
         "A principal of this kind has no way to clients' data.",
@@ -267,6 +273,24 @@ const CODES: &[Code] = &[
         409,
         "As many jobs are kept as can be; those that have ended go after 30 days.",
         "Wait, or name fewer and larger pieces of work.",
+    ),
+    (
+        "recovery_under_way",
+        409,
+        "A recovery of the tenant's owner is under way.",
+        "Look at it; stop it first if another is needed.",
+    ),
+    (
+        "another_operator_needed",
+        409,
+        "The operator is not the one who may do this: a recovery is approved by another than the one who asked for it, and redeemed by one of these two.",
+        "Have the other operator do it.",
+    ),
+    (
+        "operator_gone",
+        409,
+        "An operator who stands for the recovery has been suspended or removed.",
+        "Stop the recovery and begin anew.",
     ),
     (
         "last_owner",

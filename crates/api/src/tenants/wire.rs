@@ -6,6 +6,7 @@ use strongroom_vault::{Versioned, tenants};
 use utoipa::ToSchema;
 
 use crate::extract::{FromBody, Sent};
+use crate::recovery::wire::RecoveryNotice;
 use crate::reply::SecretShown;
 
 /// A tenant that is to be made.
@@ -25,7 +26,7 @@ pub(crate) struct NewTenant {
     blueprint: Option<BlueprintName>,
 }
 
-/// The person who is to be a tenant's first owner.
+/// The person who is to be an owner of a tenant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewOwner {
@@ -37,13 +38,18 @@ pub(crate) struct NewOwner {
     email: Option<Email>,
 }
 
+impl From<NewOwner> for tenants::Owner {
+    fn from(sent: NewOwner) -> Self {
+        Self { name: sent.name, email: sent.email }
+    }
+}
+
 impl FromBody for NewTenant {}
 
 impl From<Sent<NewTenant>> for tenants::CreateTenant {
     fn from(sent: Sent<NewTenant>) -> Self {
         let NewTenant { name, owner, blueprint } = sent.value;
-        let owner = tenants::Owner { name: owner.name, email: owner.email };
-        Self { name, owner, blueprint, idempotency: sent.repeat }
+        Self { name, owner: owner.into(), blueprint, idempotency: sent.repeat }
     }
 }
 
@@ -60,6 +66,10 @@ pub(crate) struct Tenant {
     created_at: Timestamp,
     /// What it was made from; null where it was made from no blueprint.
     blueprint: Option<TenantBlueprint>,
+    /// That the recovery of an owner is under way; absent in lists, and where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    recovery: Option<RecoveryNotice>,
 }
 
 /// The blueprint of a tenant, and the version that it was given last.
@@ -71,9 +81,21 @@ pub(crate) struct TenantBlueprint {
     version: u32,
 }
 
+impl From<&Versioned<tenants::TenantView>> for Tenant {
+    fn from(found: &Versioned<tenants::TenantView>) -> Self {
+        let tenants::TenantView { tenant, recovery } = &found.value;
+        Self { recovery: recovery.map(Into::into), ..Self::from(tenant) }
+    }
+}
+
 impl From<&Versioned<strongroom_model::Tenant>> for Tenant {
     fn from(found: &Versioned<strongroom_model::Tenant>) -> Self {
-        let tenant = &found.value;
+        Self::from(&found.value)
+    }
+}
+
+impl From<&strongroom_model::Tenant> for Tenant {
+    fn from(tenant: &strongroom_model::Tenant) -> Self {
         Self {
             id: tenant.id,
             name: tenant.name.clone(),
@@ -83,6 +105,7 @@ impl From<&Versioned<strongroom_model::Tenant>> for Tenant {
                 .blueprint
                 .as_ref()
                 .map(|given| TenantBlueprint { name: given.name.clone(), version: given.version }),
+            recovery: None,
         }
     }
 }

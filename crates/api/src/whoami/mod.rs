@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::extract::Caller;
 use crate::problem::Problem;
+use crate::recovery::wire::RecoveryNotice;
 use crate::reply::Reply;
 use crate::routes::{Routes, routes};
 
@@ -43,6 +44,10 @@ pub(crate) struct Myself {
     acts: ActsAs,
     /// When its credential ends; null for one that does not end by itself.
     expires_at: Option<Timestamp>,
+    /// That the recovery of an owner of its tenant is under way; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    recovery: Option<RecoveryNotice>,
 }
 
 /// A permission class that somebody has.
@@ -88,6 +93,7 @@ impl From<&Whoami> for Myself {
             classes: classes.map(|(id, name)| HeldClass { id: *id, name: name.clone() }).collect(),
             acts: whoami.acts,
             expires_at: whoami.expires_at,
+            recovery: whoami.recovery.map(Into::into),
         }
     }
 }

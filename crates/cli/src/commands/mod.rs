@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod receipts;
 pub(crate) mod records;
+pub(crate) mod recovery;
 pub(crate) mod sessions;
 pub(crate) mod subjects;
 pub(crate) mod system;

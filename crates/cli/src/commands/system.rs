@@ -76,5 +76,7 @@ pub(crate) async fn status(session: &Session) -> Result<(), Failure> {
 
 /// Whose token this is.
 pub(crate) async fn whoami(session: &Session) -> Result<(), Failure> {
-    session.screen.one(&session.client.whoami().await?)
+    let answer = session.client.whoami().await?;
+    crate::commands::recovery::warn(answer.value.recovery.as_ref());
+    session.screen.one(&answer)
 }

@@ -7,7 +7,7 @@ use strongroom_client::{NewOwner, NewTenant};
 use strongroom_model::{BlueprintName, Email, Label, TenantId};
 
 use crate::arguments::PageArguments;
-use crate::commands::{secret_file, show_with_secret};
+use crate::commands::{recovery, secret_file, show_with_secret};
 use crate::exit::Failure;
 use crate::session::Session;
 
@@ -38,6 +38,14 @@ pub(crate) enum Tenants {
         /// The tenant's id
         tenant: TenantId,
     },
+    /// Invite the first owner again, where nobody has come in yet; the old invitation ends
+    InviteOwner {
+        /// The tenant's id
+        tenant: TenantId,
+        /// Write the invitation's token to this new file instead of showing it
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
 }
 
 impl Tenants {
@@ -60,7 +68,17 @@ impl Tenants {
                     ("CREATED", "/created_at"),
                 ],
             ),
-            Self::Show { tenant } => session.screen.one(&client.tenant(tenant).await?),
+            Self::Show { tenant } => {
+                let answer = client.tenant(tenant).await?;
+                recovery::warn(answer.value.recovery.as_ref());
+                session.screen.one(&answer)
+            }
+            Self::InviteOwner { tenant, secret_file: path } => {
+                let file = secret_file(path.as_deref())?;
+                let answer = client.invite_owner_again(tenant).await?;
+                let token = answer.value.token.clone();
+                show_with_secret(session, &answer, &token, file, "/token")
+            }
         }
     }
 }

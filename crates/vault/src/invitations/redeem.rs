@@ -62,6 +62,7 @@ async fn once(vault: &Vault, token: &Token) -> Result<Answer<Redeemed>, VaultErr
     }
     let tenant_key = keyspace::tenant(tenant);
     let row = snapshot.load::<Tenant>(&tenant_key).await?.ok_or(VaultError::Unauthenticated)?;
+    let recovery = snapshot.recovery_finished_by(tenant, user.id).await?;
 
     let mut batch = snapshot.into_batch();
     batch.delete(invitation_key);
@@ -100,8 +101,18 @@ async fn once(vault: &Vault, token: &Token) -> Result<Answer<Redeemed>, VaultErr
         Attempted { principal, action: Action::ManageUsers, code: "invitation.redeem", object }
             .done();
     batch.line(vault.line(tenant, None, event).await?);
+    if let Some(recovery) = recovery {
+        vault.put_recovery(&mut batch, tenant, recovery.version, &recovery.row).await?;
+        let object = AuditObject::Tenant(tenant);
+        let action = Action::ManageUsers;
+        for log in [tenant, TenantId::PROVIDER] {
+            let event = Attempted { principal, action, code: "recovery.finish", object }.done();
+            batch.line(vault.line(log, None, event).await?);
+        }
+    }
     let committed = vault.store.commit(batch).await?;
     let secret = Secret { token: session_token.reveal(), expires_at };
     let value = Redeemed { tenant, user: user.id, session, secret };
-    Ok(Answer { value, lines: committed.places().to_vec() })
+    // What stands in the provider's log is none of the user's.
+    Ok(Answer { value, lines: committed.places().iter().take(1).cloned().collect() })
 }

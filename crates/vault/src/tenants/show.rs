@@ -2,9 +2,19 @@
 
 use strongroom_model::{Action, AuditObject, Tenant, TenantId};
 
+use crate::recovery::RecoveryNotice;
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, TenantCtx, Vault, VaultError};
+
+/// A tenant, and what everybody of it is told.
+#[derive(Debug)]
+pub struct TenantView {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// That the recovery of an owner is under way.
+    pub recovery: Option<RecoveryNotice>,
+}
 
 /// Shows a tenant. An operator's look is put on record in the tenant's own log.
 ///
@@ -14,7 +24,7 @@ pub async fn show(
     vault: &Vault,
     ctx: &TenantCtx,
     tenant: TenantId,
-) -> Result<Answer<Versioned<Tenant>>, VaultError> {
+) -> Result<Answer<Versioned<TenantView>>, VaultError> {
     attempt(|| once(vault, ctx, tenant)).await
 }
 
@@ -22,7 +32,7 @@ async fn once(
     vault: &Vault,
     ctx: &TenantCtx,
     tenant: TenantId,
-) -> Result<Answer<Versioned<Tenant>>, VaultError> {
+) -> Result<Answer<Versioned<TenantView>>, VaultError> {
     let object = AuditObject::Tenant(tenant);
     let mut snapshot = Snapshot::new(vault);
     let event = if ctx.is_provider() {
@@ -37,8 +47,10 @@ async fn once(
             .done()
     };
     let found = snapshot.named_tenant(ctx, tenant).await?.ok_or(VaultError::NotFound)?;
+    let recovery = snapshot.recovery_notice(tenant).await?;
     let line = vault.line(tenant, Some(ctx), event).await?;
     let committed = vault.store.append(vec![line], snapshot.into_facts()).await?;
-    let value = Versioned { version: found.version, value: (*found.value).clone() };
+    let view = TenantView { tenant: (*found.value).clone(), recovery };
+    let value = Versioned { version: found.version, value: view };
     Ok(Answer { value, lines: committed.places().to_vec() })
 }
