@@ -1,13 +1,13 @@
 //! A tenant whose owners cannot come in any more: two operators, everybody told, 72 hours, and the
-//! tenant's veto until the new owner has come in.
+//! tenant's stop until the new owner has come in.
 
 use serde_json::{Value, json};
-use strongroom_tests::{Caller, Clinic, Reply, Server, fresh_key};
+use strongroom_tests::{Caller, Clinic, Fault, Reply, Server, fresh_key};
 
 /// Seconds of an hour.
 const HOUR: i64 = 60 * 60;
 
-/// How often two redemptions race, and a redemption with a veto.
+/// How often two redemptions race, and a redemption with a stop.
 const RACES: usize = 12;
 
 /// Somebody who stays signed in.
@@ -31,16 +31,15 @@ impl Person {
         Self::of(by.with_token(&token)).await
     }
 
-    /// Begins a new session before the old one ends.
-    async fn stay(&mut self, server: &Server) {
-        let again = self.caller.post(&format!("/users/{}/invitation", self.id), json!({})).await;
+    /// Comes in as this person by an invitation that somebody else makes.
+    async fn impersonated(&self, server: &Server, by: &Caller) -> Caller {
+        let again = by.post(&format!("/users/{}/invitation", self.id), json!({})).await;
         assert_eq!(again.status, 201, "{}", again.text());
-        let token = server.redeem(again.json()["token"].as_str().unwrap()).await;
-        self.caller = self.caller.with_token(&token);
+        by.with_token(&server.redeem(again.json()["token"].as_str().unwrap()).await)
     }
 }
 
-/// A clinic, three operators, and an owner and an auditor of the clinic, all signed in.
+/// A clinic, three operators who have been there for 72 hours, and an owner of the clinic, all signed in.
 struct Scene {
     server: Server,
     clinic: Clinic,
@@ -50,28 +49,33 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let server = Server::memory().await;
-        let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
+        Self::on(Server::memory().await).await
+    }
+
+    async fn on(mut server: Server) -> Self {
         let first = server.operator();
-        let second = Person::invited(&server, &first, "Second Operator", &["operator"]).await;
-        let third = Person::invited(&server, &first, "Third Operator", &["operator"]).await;
-        let first = Person::of(first).await;
+        let mut second = Person::invited(&server, &first, "Second Operator", &["operator"]).await;
+        let mut third = Person::invited(&server, &first, "Third Operator", &["operator"]).await;
+        server.pass(72 * HOUR, &mut [&mut second.caller, &mut third.caller]).await;
+        let first = Person::of(server.operator()).await;
+        let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
         let owner = Person::of(clinic.tenant.owner.clone()).await;
         Self { server, clinic, operators: [first, second, third], owner }
     }
 
     /// Lets time pass while everybody stays signed in.
     async fn pass(&mut self, seconds: i64) {
-        /// A session lasts twelve hours.
-        const STEP: i64 = 11 * HOUR;
-        let mut left = seconds;
-        while left > 0 {
-            let step = left.min(STEP);
-            self.server.clock.advance(step);
-            left -= step;
-            for person in self.operators.iter_mut().chain([&mut self.owner]) {
-                person.stay(&self.server).await;
-            }
+        let Self { server, operators: [first, second, third], owner, .. } = self;
+        let others = &mut [&mut second.caller, &mut third.caller, &mut owner.caller];
+        server.pass(seconds, others).await;
+        first.caller = server.operator();
+    }
+
+    /// Starts the server again over what it has left behind.
+    async fn restart(&mut self) {
+        self.server.restart().await;
+        for person in self.operators.iter_mut().chain([&mut self.owner]) {
+            person.caller = self.server.again(&person.caller);
         }
     }
 
@@ -148,7 +152,7 @@ async fn come_in(server: &Server, token: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn trackops_02_two_operators_and_72_hours_let_a_new_owner_in_and_everybody_is_told() {
+async fn two_operators_and_72_hours_let_a_new_owner_in_and_everybody_is_told() {
     let mut scene = Scene::new().await;
     let started = scene.start(scene.operator(0)).await;
     assert_eq!(started.status, 201, "{}", started.text());
@@ -200,32 +204,24 @@ async fn one_operator_is_not_two_whatever_credentials_they_have() {
     let one = scene.operator(0);
     // Their keys can do nothing of it.
     let ends = scene.server.clock.in_seconds(24 * HOUR);
-    for acts in ["itself", "for_users"] {
-        let body = json!({
-            "label": "operators_key", "classes": ["operator"], "expires_at": ends, "acts": acts,
-        });
-        let key = one.post("/api-keys", body).await.ok();
-        let key = one.with_token(key["token"].as_str().unwrap());
-        for user in [None, Some(scene.operators[1].id.as_str())] {
-            let reason = json!({"reason": "a key asks"});
-            let call = key.call("POST", &scene.path()).json(&reason);
-            let call = match user {
-                Some(user) => call.header("Strongroom-User", user),
-                None => call,
-            };
-            let answer = call.send().await;
-            assert!([400, 403].contains(&answer.status), "{acts} {user:?}: {}", answer.text());
-        }
-    }
+    let body = |acts: &str| json!({"label": "operators_key", "classes": ["operator"], "expires_at": ends, "acts": acts});
+    // The provider has no keys that act for others of its people.
+    assert_eq!(one.post("/api-keys", body("for_users")).await.status, 422);
+    let key = one.post("/api-keys", body("itself")).await.ok();
+    let key = one.with_token(key["token"].as_str().unwrap());
+    scene.start(&key).await.refused(403, "session_required");
+    let reason = json!({"reason": "a key asks for another"});
+    let call = key.call("POST", &scene.path()).json(&reason);
+    let answer = call.header("Strongroom-User", &scene.operators[1].id).send().await;
+    answer.refused(403, "user_not_allowed");
     scene.operator(2).get(&scene.path()).await.refused(404, "not_found");
 
     assert_eq!(scene.start(one).await.status, 201);
     scene.approve(one).await.refused(409, "another_operator_needed");
     // Another session of theirs is still them.
-    let mut again = Person { id: scene.operators[0].id.clone(), caller: one.clone() };
-    again.stay(&scene.server).await;
-    assert_ne!(again.caller.token(), one.token());
-    scene.approve(&again.caller).await.refused(409, "another_operator_needed");
+    let again = scene.server.stay(one).await;
+    assert_ne!(again.token(), one.token());
+    scene.approve(&again).await.refused(409, "another_operator_needed");
     // A key of another operator is not that operator.
     let body = json!({"label": "second_key", "classes": ["operator"], "expires_at": ends});
     let key = scene.operator(1).post("/api-keys", body).await.ok();
@@ -242,6 +238,219 @@ async fn one_operator_is_not_two_whatever_credentials_they_have() {
     let told = Scene::told(one, "/audit").await;
     let tried = told.iter().filter(|line| line.ends_with("another_operator_needed")).count();
     assert_eq!(tried, 2, "{told:?}");
+}
+
+#[tokio::test]
+async fn an_operator_who_makes_an_operator_is_two_only_after_72_hours_in_the_log() {
+    let mut server = Server::memory().await;
+    let first = server.operator();
+    let mut made = Person::invited(&server, &first, "Puppet Operator", &["operator"]).await.caller;
+    let tenant = server.tenant("Lindenhof Practice").await;
+    let path = format!("/v1/tenants/{}/recovery", tenant.id);
+    let approval = format!("{path}/approval");
+    let ask = json!({"reason": "nobody answers"});
+    // Neither who was there from the beginning nor who was made asks on the first day.
+    first.post(&path, ask.clone()).await.refused(409, "operator_too_new");
+    made.post(&path, ask.clone()).await.refused(409, "operator_too_new");
+    server.pass(72 * HOUR - 1, &mut [&mut made]).await;
+    server.operator().post(&path, ask.clone()).await.refused(409, "operator_too_new");
+    server.pass(1, &mut [&mut made]).await;
+    assert_eq!(server.operator().post(&path, ask.clone()).await.status, 201);
+    let late = Person::invited(&server, &server.operator(), "Late", &["operator"]).await.caller;
+    let approve = |by: &Caller| by.call("POST", &approval).header("If-Match", "*").send();
+    approve(&late).await.refused(409, "operator_too_new");
+    // That this one was made by the one who asks stands in the log of all of them, for 72 hours by now.
+    approve(&made).await.ok();
+    let lines = server.operator().all("/audit", 500).await;
+    let count = |code: &str| lines.iter().filter(|line| line["code"] == code).count();
+    assert_eq!((count("user.invite"), count("operator_too_new")), (2, 4));
+}
+
+#[tokio::test]
+async fn an_operator_who_comes_in_as_another_does_not_approve_their_own_request() {
+    let mut scene = Scene::new().await;
+    let [one, two, _] = &scene.operators;
+    assert_eq!(scene.start(&one.caller).await.status, 201);
+    // Whoever manages users makes an invitation of any operator and uses it themselves.
+    let mut taken = two.impersonated(&scene.server, &one.caller).await;
+    scene.approve(&taken).await.refused(409, "operator_too_new");
+    // From then on the account approves nothing, whoever of the two uses it, and says since when.
+    scene.approve(&two.caller).await.refused(409, "operator_too_new");
+    let account = one.caller.get(&format!("/users/{}", two.id)).await.ok();
+    assert_eq!(account["let_in_at"], scene.server.clock.in_seconds(0));
+    // Invitations that it makes for itself do not shorten that.
+    scene.server.clock.advance(60);
+    taken = scene.server.stay(&taken).await;
+    scene.approve(&taken).await.refused(409, "operator_too_new");
+    assert_eq!(scene.state().await, "requested");
+    // A third one, into whose account nobody else has come, may.
+    scene.approve(scene.operator(2)).await.ok();
+
+    // Nor does a third operator redeem by the account of one of the two.
+    scene.pass(72 * HOUR).await;
+    let [one, _, three] = &scene.operators;
+    let taken = one.impersonated(&scene.server, &three.caller).await;
+    scene.redeem(&taken).await.refused(409, "operator_too_new");
+    assert_eq!(scene.redeem(&three.caller).await.status, 201);
+    let lines = scene.operator(2).all("/audit", 500).await;
+    let tried = lines.iter().filter(|line| line["code"] == "operator_too_new").count();
+    assert_eq!(tried, 4);
+}
+
+#[tokio::test]
+async fn an_account_that_others_have_opened_in_whatever_way_waits_72_hours() {
+    let mut scene = Scene::new().await;
+    assert_eq!(scene.start(scene.operator(0)).await.status, 201);
+    let [one, two, three] = &scene.operators;
+    // By the key of the operator themselves: whoever has a key is not there in person.
+    let ends = scene.server.clock.in_seconds(24 * HOUR);
+    let body = json!({"label": "second_key", "classes": ["operator"], "expires_at": ends});
+    let key = two.caller.post("/api-keys", body).await.ok();
+    let key = two.caller.with_token(key["token"].as_str().unwrap());
+    let by_key = two.impersonated(&scene.server, &key).await;
+    scene.approve(&by_key).await.refused(409, "operator_too_new");
+    // By an end of a suspension.
+    let account = format!("/users/{}", three.id);
+    one.caller.patch_if(&account, "*", json!({"state": "suspended"})).await.ok();
+    one.caller.patch_if(&account, "*", json!({"state": "active"})).await.ok();
+    scene.approve(&three.caller).await.refused(409, "operator_too_new");
+    // By other classes, even for somebody who has long been there.
+    scene.pass(72 * HOUR).await;
+    let [one, two, three] = &scene.operators;
+    let change = json!({"classes": ["operator", "support_agent"]});
+    one.caller.patch_if(&account, "*", change).await.ok();
+    scene.approve(&three.caller).await.refused(409, "operator_too_new");
+    assert_eq!(scene.state().await, "requested");
+    // A new name lets nobody in; and after 72 hours the first account is its owner's again.
+    let account = format!("/users/{}", two.id);
+    one.caller.patch_if(&account, "*", json!({"name": "Renamed Operator"})).await.ok();
+    scene.approve(&two.caller).await.ok();
+}
+
+#[tokio::test]
+async fn an_invitation_that_nobody_took_dies_with_its_recovery_and_gives_the_address_free() {
+    let mut scene = Scene::new().await;
+    let of_state = |users: &[Value], state: &str| -> Vec<Value> {
+        users.iter().filter(|user| user["state"] == state).cloned().collect()
+    };
+    scene.ready().await;
+    let redeemed = scene.redeem(scene.operator(0)).await;
+    let first = redeemed.json()["user"].clone();
+    scene.pass(72 * HOUR).await;
+    assert_eq!(scene.state().await, "expired");
+    come_in(&scene.server, &invitation(&redeemed)).await.refused(401, "unauthenticated");
+    scene.stop(&scene.owner.caller).await.refused(409, "wrong_state");
+    // The next one begins with taking back whom the last one had invited.
+    assert_eq!(scene.start(scene.operator(0)).await.status, 201);
+    let users = scene.owner.caller.all("/users", 500).await;
+    assert!(of_state(&users, "invited").is_empty(), "{users:?}");
+    let removed = of_state(&users, "removed");
+    assert_eq!((&removed[0]["id"], &removed[0]["email"]), (&first, &Value::Null));
+    let lines = scene.owner.caller.all("/audit", 500).await;
+    assert_eq!(lines.iter().filter(|line| line["code"] == "recovery.expire").count(), 1);
+    scene.approve(scene.operator(1)).await.ok();
+    scene.pass(72 * HOUR).await;
+    // The same address once more; and again after the tenant has stopped it.
+    let redeemed = scene.redeem(scene.operator(0)).await;
+    assert_eq!(redeemed.status, 201, "{}", redeemed.text());
+    assert_eq!(scene.stop(&scene.owner.caller).await.status, 204);
+    scene.ready().await;
+    let redeemed = scene.redeem(scene.operator(1)).await;
+    assert_eq!(redeemed.status, 201, "{}", redeemed.text());
+    come_in(&scene.server, &invitation(&redeemed)).await.ok();
+    // The address of somebody who is there is not taken from them.
+    scene.ready().await;
+    scene.redeem(scene.operator(1)).await.refused(409, "email_taken");
+    assert_eq!(scene.state().await, "ready");
+    let body = json!({"owner": {"name": "Nils Next", "email": "nils@next.example"}});
+    let path = format!("{}/redemption", scene.path());
+    assert_eq!(scene.operator(0).post(&path, body).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_invited_owner_stays_out_whichever_way_the_tenant_takes() {
+    let mut scene = Scene::new().await;
+    // A stop ends every invitation of the one who was to be owner, also one that the tenant has made.
+    scene.ready().await;
+    let redeemed = scene.redeem(scene.operator(0)).await;
+    let path = format!("/users/{}", redeemed.json()["user"].as_str().unwrap());
+    let owner = &scene.owner.caller;
+    let again = owner.post(&format!("{path}/invitation"), json!({})).await.ok();
+    assert_eq!(scene.stop(owner).await.status, 204);
+    for token in [invitation(&redeemed).as_str(), again["token"].as_str().unwrap()] {
+        come_in(&scene.server, token).await.refused(401, "unauthenticated");
+    }
+    owner.post(&format!("{path}/invitation"), json!({})).await.refused(409, "wrong_state");
+    // Removing them like any user does the same; the recovery can still be stopped.
+    scene.ready().await;
+    let body = json!({"owner": {"name": "Nora New"}});
+    let redemption = format!("{}/redemption", scene.path());
+    let redeemed = scene.operator(0).post(&redemption, body).await;
+    let path = format!("/users/{}", redeemed.json()["user"].as_str().unwrap());
+    let owner = &scene.owner.caller;
+    owner.patch_if(&path, "*", json!({"state": "removed"})).await.ok();
+    come_in(&scene.server, &invitation(&redeemed)).await.refused(401, "unauthenticated");
+    scene.redeem(scene.operator(1)).await.refused(409, "wrong_state");
+    assert_eq!(scene.stop(owner).await.status, 204);
+    assert_eq!(scene.state().await, "stopped");
+}
+
+#[tokio::test]
+async fn a_recovery_goes_on_where_it_was_when_the_server_starts_again() {
+    let mut scene = Scene::on(Server::redb().await).await;
+    assert_eq!(scene.start(scene.operator(0)).await.status, 201);
+    scene.restart().await;
+    scene.start(scene.operator(1)).await.refused(409, "recovery_under_way");
+    scene.approve(scene.operator(0)).await.refused(409, "another_operator_needed");
+    let approved = scene.approve(scene.operator(1)).await.ok();
+    scene.pass(36 * HOUR).await;
+    scene.restart().await;
+    let again = scene.operator(1).get(&scene.path()).await.ok();
+    assert_eq!(again["opens_at"], approved["opens_at"]);
+    scene.pass(36 * HOUR - 1).await;
+    scene.restart().await;
+    scene.redeem(scene.operator(0)).await.refused(409, "wrong_state");
+    scene.pass(1).await;
+    let redeemed = scene.redeem(scene.operator(0)).await;
+    assert_eq!(redeemed.status, 201, "{}", redeemed.text());
+    scene.restart().await;
+    scene.redeem(scene.operator(1)).await.refused(409, "wrong_state");
+    come_in(&scene.server, &invitation(&redeemed)).await.ok();
+    scene.restart().await;
+    assert_eq!(scene.state().await, "finished");
+    scene.stop(&scene.owner.caller).await.refused(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn a_step_that_cannot_be_made_durable_has_not_happened() {
+    let mut scene = Scene::new().await;
+    let full = |scene: &Scene| scene.server.faults.set(Fault::Commit);
+    let mended = |scene: &Scene| scene.server.faults.set(Fault::None);
+    full(&scene);
+    assert!(scene.start(scene.operator(0)).await.status >= 500);
+    mended(&scene);
+    scene.operator(0).get(&scene.path()).await.refused(404, "not_found");
+    assert_eq!(scene.start(scene.operator(0)).await.status, 201);
+    full(&scene);
+    assert!(scene.approve(scene.operator(1)).await.status >= 500);
+    mended(&scene);
+    assert_eq!(scene.state().await, "requested");
+    scene.approve(scene.operator(1)).await.ok();
+    scene.pass(72 * HOUR).await;
+    full(&scene);
+    assert!(scene.redeem(scene.operator(0)).await.status >= 500);
+    mended(&scene);
+    assert_eq!(scene.state().await, "ready");
+    assert_eq!(scene.owner.caller.all("/users", 500).await.len(), 1);
+    let redeemed = scene.redeem(scene.operator(0)).await;
+    assert_eq!(redeemed.status, 201, "{}", redeemed.text());
+    full(&scene);
+    assert!(scene.stop(&scene.owner.caller).await.status >= 500);
+    assert!(come_in(&scene.server, &invitation(&redeemed)).await.status >= 500);
+    mended(&scene);
+    assert_eq!(scene.state().await, "invited");
+    assert_eq!(scene.stop(&scene.owner.caller).await.status, 204);
+    come_in(&scene.server, &invitation(&redeemed)).await.refused(401, "unauthenticated");
 }
 
 #[tokio::test]
@@ -475,7 +684,7 @@ async fn two_redemptions_at_once_make_one_invitation_and_a_repeated_one_shows_it
 }
 
 #[tokio::test]
-async fn a_veto_and_a_coming_in_at_once_have_one_winner() {
+async fn a_stop_and_a_coming_in_at_once_have_one_winner() {
     let mut scene = Scene::new().await;
     let (mut came, mut stopped) = (0, 0);
     for _ in 0..RACES {
@@ -483,12 +692,12 @@ async fn a_veto_and_a_coming_in_at_once_have_one_winner() {
         let body = json!({"owner": {"name": "Nora New"}});
         let path = format!("{}/redemption", scene.path());
         let token = invitation(&scene.operator(0).post(&path, body).await);
-        let (veto, entry) =
+        let (stop, entry) =
             tokio::join!(scene.stop(&scene.owner.caller), come_in(&scene.server, &token));
-        match (veto.status, entry.status) {
+        match (stop.status, entry.status) {
             (204, 401) => stopped += 1,
             (409, 201) => came += 1,
-            other => panic!("{other:?}: {} {}", veto.text(), entry.text()),
+            other => panic!("{other:?}: {} {}", stop.text(), entry.text()),
         }
         let expected = if entry.status == 201 { "finished" } else { "stopped" };
         assert_eq!(scene.state().await, expected);

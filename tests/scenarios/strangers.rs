@@ -1,11 +1,14 @@
 //! Two tenants of one server: neither can name anything of the other's.
 
 use serde_json::{Value, json};
+use strongroom_model::RECOVERY_OPERATOR_SECONDS;
 use strongroom_tests::{Caller, Clinic, Reply, Server, fresh_key};
 
 /// Two clinics that know nothing of each other.
 async fn two() -> (Server, Clinic, Clinic) {
-    let server = Server::memory().await;
+    let mut server = Server::memory().await;
+    // Somebody who has just come in asks for no recovery.
+    server.pass(RECOVERY_OPERATOR_SECONDS, &mut []).await;
     let one = Clinic::open(&server, "Harbour Street Clinic").await;
     let other = Clinic::open(&server, "Lindenhof Practice").await;
     (server, one, other)

@@ -23,6 +23,8 @@ use crate::{Caller, ManualClock, Tenant};
 
 /// The name of the provider's first operator.
 const OPERATOR: &str = "Olga Operator";
+/// Before so much of their session has passed, people who stay make another: it lasts twelve hours.
+const STAY_SECONDS: i64 = 11 * 60 * 60;
 /// How often opening a store is tried again while the last of an earlier server lets go of it.
 const OPEN_TRIES: u32 = 200;
 
@@ -182,6 +184,31 @@ impl Server {
     /// Does the server's own work, as it does by itself every minute.
     pub async fn run_due_jobs(&self) {
         self.parts().vault.run_due_jobs().await.unwrap();
+    }
+
+    /// Lets time pass while the first operator and these people stay signed in, each by invitations that
+    /// they make for themselves.
+    pub async fn pass(&mut self, seconds: i64, people: &mut [&mut Caller]) {
+        let mut left = seconds;
+        while left > 0 {
+            let step = left.min(STAY_SECONDS);
+            self.clock.advance(step);
+            left -= step;
+            let operator = self.stay(&self.operator()).await;
+            operator.token().clone_into(&mut self.operator);
+            for person in people.iter_mut() {
+                **person = self.stay(person).await;
+            }
+        }
+    }
+
+    /// A new session of somebody who may manage users, before the old one ends.
+    pub async fn stay(&self, person: &Caller) -> Caller {
+        let myself = person.get("/v1/whoami").await.ok()["user"].clone();
+        let path = format!("/users/{}/invitation", myself.as_str().unwrap());
+        let again = person.post(&path, json!({})).await;
+        assert_eq!(again.status, 201, "{}", again.text());
+        person.with_token(&self.redeem(again.json()["token"].as_str().unwrap()).await)
     }
 
     /// The metrics, as they are shown to whoever runs the server.

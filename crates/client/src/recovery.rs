@@ -114,7 +114,7 @@ impl Client {
         version: IfMatch,
     ) -> Result<Answer<Recovery>, ClientError> {
         let path = format!("{}/approval", path(tenant));
-        Call::post(self, path)?.if_match(version).read().await
+        Call::ask(self, path).if_match(version).read().await
     }
 
     /// Invites the new owner, when the wait is over: for the two operators.
@@ -146,7 +146,7 @@ impl Client {
         &self,
         tenant: TenantId,
     ) -> Result<Answer<Invitation>, ClientError> {
-        Call::post(self, format!("/v1/tenants/{tenant}/owner-invitation"))?.read().await
+        Call::ask(self, format!("/v1/tenants/{tenant}/owner-invitation")).read().await
     }
 }
 

@@ -28,6 +28,9 @@ pub struct User {
     pub managed_by: Option<String>,
     /// When they were invited, RFC 3339.
     pub created_at: String,
+    /// For people of the provider: when somebody else last let them in, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_in_at: Option<String>,
 }
 
 /// A user to be invited.

@@ -83,6 +83,11 @@ pub enum RecoveryState {
 /// How long a recovery waits for a second operator: seven days.
 pub const RECOVERY_APPROVAL_SECONDS: i64 = 7 * 24 * 60 * 60;
 
+/// How long an operator must have come in by invitations of their own alone before they may ask for,
+/// approve or redeem a recovery: 72 hours. Whoever lets themselves into the accounts of others is seen
+/// meanwhile.
+pub const RECOVERY_OPERATOR_SECONDS: i64 = 72 * 60 * 60;
+
 /// How long the tenant has to stop an approved recovery before anybody can be invited: 72 hours.
 pub const RECOVERY_WAIT_SECONDS: i64 = 72 * 60 * 60;
 

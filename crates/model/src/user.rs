@@ -29,6 +29,18 @@ pub struct User {
     /// By whom they are looked after instead of signing in themselves; absent: by nobody.
     #[n(7)]
     pub managed_by: Option<ManagedBy>,
+    /// When somebody else last let a person in here: by an invitation that this user had not made
+    /// themselves, by other classes, by the end of a suspension. Kept for people of the provider; absent
+    /// until they come in.
+    #[n(8)]
+    pub let_in_at: Option<Timestamp>,
+}
+
+impl User {
+    /// Since when nobody else has let a person in here.
+    pub fn theirs_since(&self) -> Timestamp {
+        self.let_in_at.map_or(self.created_at, |let_in| let_in.max(self.created_at))
+    }
 }
 
 /// By whom a user is looked after who does not sign in themselves.
@@ -98,4 +110,8 @@ pub struct Invitation {
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]
     pub secret_hash: [u8; 32],
+    /// The user of the same tenant who made it, signed in; absent for what keys, operators and the
+    /// server have made.
+    #[n(4)]
+    pub made_by: Option<UserId>,
 }

@@ -252,6 +252,16 @@ pub(crate) struct Who {
     pub(crate) admission: Option<Loaded<Admission>>,
 }
 
+impl Who {
+    /// The user who is there themselves, signed in; nobody where a key or a backend asks.
+    pub(crate) fn in_person(&self, ctx: &TenantCtx) -> Option<UserId> {
+        match ctx.credential {
+            Credential::Session(_) if self.acting_for.is_none() => self.user,
+            Credential::Session(_) | Credential::ApiKey(_) | Credential::Backend(_) => None,
+        }
+    }
+}
+
 impl Snapshot<'_> {
     /// Reads who the caller is, whether the credential is still in force, and what it holds.
     pub(crate) async fn known(&mut self, ctx: &TenantCtx) -> Result<Who, VaultError> {

@@ -194,12 +194,14 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         state: UserState::Invited,
         created_at: moment(),
         managed_by: Some(ManagedBy::Backend),
+        let_in_at: Some(moment()),
     };
     let invitation = Invitation {
         id: strongroom_model::InvitationId::from_bytes([7; 16]),
         user: user.id,
         until: moment(),
         secret_hash: [8; 32],
+        made_by: Some(user.id),
     };
     let api_key = ApiKey {
         id: strongroom_model::KeyId::from_bytes([9; 16]),

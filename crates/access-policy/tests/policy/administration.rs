@@ -192,6 +192,7 @@ fn the_last_owner_who_can_sign_in_stays() {
         state,
         managed_by: None,
         created_at: Timestamp::default(),
+        let_in_at: None,
     };
     let check = |users: &[User]| keeps_an_owner(users, &[owners]);
     assert!(check(&[person(1, UserState::Active, &[clerks, owners])]));

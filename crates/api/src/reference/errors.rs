@@ -287,6 +287,12 @@ const CODES: &[Code] = &[
         "Have the other operator do it.",
     ),
     (
+        "operator_too_new",
+        409,
+        "In the last 72 hours somebody else has let the operator in, or given them their classes: such an account stands for no recovery.",
+        "Come in by invitations of your own for 72 hours, or have another operator do it.",
+    ),
+    (
         "operator_gone",
         409,
         "An operator who stands for the recovery has been suspended or removed.",

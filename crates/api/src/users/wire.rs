@@ -124,6 +124,11 @@ pub(crate) struct User {
     managed_by: Option<ManagedBy>,
     /// When they were invited.
     created_at: Timestamp,
+    /// For people of the provider: when somebody else last let them in, by an invitation, by other classes
+    /// or by the end of a suspension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    let_in_at: Option<Timestamp>,
 }
 
 impl From<&Versioned<users::UserView>> for User {
@@ -138,6 +143,7 @@ impl From<&Versioned<users::UserView>> for User {
             state: user.state,
             managed_by: user.managed_by,
             created_at: user.created_at,
+            let_in_at: user.let_in_at,
         }
     }
 }

@@ -66,8 +66,16 @@ async fn once(vault: &Vault, token: &Token) -> Result<Answer<Redeemed>, VaultErr
 
     let mut batch = snapshot.into_batch();
     batch.delete(invitation_key);
-    if user.state == UserState::Invited {
-        let active = User { state: user.state.redeem()?, ..(*user.value).clone() };
+    // Whose account an operator's is, a recovery asks; of other users nobody does.
+    let is_let_in = tenant == TenantId::PROVIDER && invitation.made_by != Some(user.id);
+    if user.state == UserState::Invited || is_let_in {
+        let mut active = (*user.value).clone();
+        if active.state == UserState::Invited {
+            active.state = active.state.redeem()?;
+        }
+        if is_let_in {
+            active.let_in_at = Some(vault.now());
+        }
         let value = vault.seal_row(&user_key, user.leaf, user.version + 1, &active).await?;
         batch.put(user_key, user.version + 1, value);
     }

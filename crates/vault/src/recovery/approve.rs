@@ -3,7 +3,7 @@
 use strongroom_access_policy::AccessRequest;
 use strongroom_model::{Action, AuditObject, Recovery, TenantId};
 
-use crate::recovery::{RecoveryView, can_be_stopped, operator, own_line};
+use crate::recovery::{RecoveryView, WrongOperator, can_be_stopped, operator, own_line};
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::{Answer, Expected, TenantCtx, Vault, VaultError};
 
@@ -11,7 +11,7 @@ use crate::{Answer, Expected, TenantCtx, Vault, VaultError};
 ///
 /// # Errors
 /// [`VaultError::Refused`] for whoever is no operator in person; [`VaultError::NotFound`];
-/// `another_operator_needed` for the one who asked; `operator_gone`; `wrong_state` unless it is asked for;
+/// `another_operator_needed` for the one who asked; `operator_too_new`; `operator_gone`; `wrong_state` unless it is asked for;
 /// [`VaultError::VersionRequired`] and [`VaultError::VersionStale`].
 pub async fn approve(
     vault: &Vault,
@@ -40,10 +40,9 @@ async fn once(
     can_be_stopped(of.state)?;
     let approver = operator(&allowed.who)?;
     if approver == found.requested_by {
-        let detail = "an operator other than the one who asked for it must approve a recovery";
-        let code = "another_operator_needed";
-        return snapshot.wrong_operator(ctx, allowed.event, code, detail).await;
+        return snapshot.wrong_operator(ctx, allowed.event, WrongOperator::Asked).await;
     }
+    snapshot.is_their_own(ctx, approver, now, &allowed.event).await?;
     snapshot.stand_for_it(&[found.requested_by]).await?;
 
     let row = Recovery {

@@ -1,5 +1,5 @@
-//! Recovery of a lost owner: asked for by one operator, approved by another, waited for, and open to the
-//! tenant's veto until the new owner has come in.
+//! Recovery of a lost owner: asked for by one operator, approved by another, waited for, and
+//! stopped by the tenant if it wants until the new owner has come in.
 
 mod approve;
 mod finish;
@@ -15,12 +15,13 @@ pub use start::{StartRecovery, start};
 pub use stop::stop;
 
 use strongroom_model::{
-    AuditEvent, Outcome, Principal, Recovery, TenantId, TenantState, User, UserId, UserState,
-    WrongState,
+    AuditEvent, Outcome, Principal, RECOVERY_OPERATOR_SECONDS, Recovery, TenantId, TenantState,
+    Timestamp, User, UserId, UserState, WrongState,
 };
 use strongroom_storage::{Batch, Committed, LinePlaced};
 
 use crate::caller::Who;
+use crate::index::{self, Index};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Loaded, Snapshot};
 use crate::{TenantCtx, Vault, VaultError, keyspace};
@@ -43,6 +44,40 @@ fn can_be_stopped(state: TenantState) -> Result<(), WrongState> {
         TenantState::Active | TenantState::Suspended | TenantState::Terminating => Ok(()),
         TenantState::Invited | TenantState::Frozen | TenantState::Erased => {
             Err(WrongState(state.name()))
+        }
+    }
+}
+
+/// Why an operator may not do what another may.
+#[derive(Debug, Clone, Copy)]
+enum WrongOperator {
+    /// They asked for it, so they do not approve it.
+    Asked,
+    /// They are neither of the two who stand for it.
+    Bystander,
+    /// Somebody else has let a person into their account lately.
+    TooNew,
+}
+
+impl WrongOperator {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Asked | Self::Bystander => "another_operator_needed",
+            Self::TooNew => "operator_too_new",
+        }
+    }
+
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::Asked => {
+                "an operator other than the one who asked for it must approve a recovery"
+            }
+            Self::Bystander => {
+                "only the operators who asked for and approved a recovery may invite the owner"
+            }
+            Self::TooNew => {
+                "for 72 hours nobody else may have let the operator in, or given them their classes"
+            }
         }
     }
 }
@@ -78,18 +113,54 @@ impl Snapshot<'_> {
         ))
     }
 
+    /// That this operator's account is their own: for 72 hours they have come in by invitations of their
+    /// own alone. Somebody who has let themselves in by another's account, new or old, is found out first.
+    async fn is_their_own(
+        &mut self,
+        ctx: &TenantCtx,
+        operator: UserId,
+        now: Timestamp,
+        event: &AuditEvent,
+    ) -> Result<(), VaultError> {
+        let user = self.load::<User>(&keyspace::user(TenantId::PROVIDER, operator)).await?;
+        let since = user.map(|user| user.theirs_since());
+        if since.is_some_and(|since| since.plus_seconds(RECOVERY_OPERATOR_SECONDS) <= now) {
+            return Ok(());
+        }
+        self.wrong_operator(ctx, event.clone(), WrongOperator::TooNew).await
+    }
+
     /// Puts on record, in the provider's log, that this operator is not the one who may do it.
     async fn wrong_operator<T>(
         &self,
         ctx: &TenantCtx,
         event: AuditEvent,
-        code: &'static str,
-        detail: &'static str,
+        wrong: WrongOperator,
     ) -> Result<T, VaultError> {
+        let code = wrong.code();
         let event = AuditEvent { outcome: Outcome::Refused, rule: None, code, ..event };
         let committed = self.vault.put_on_record(ctx, self.same(), event).await?;
-        let error = Box::new(VaultError::wrong_state(code, detail));
+        let error = Box::new(VaultError::wrong_state(code, wrong.detail()));
         Err(VaultError::OnRecord { error, lines: committed.places().to_vec() })
+    }
+
+    /// Removes somebody who was invited as new owner and has not come in, and gives their address free.
+    /// Nobody can come in by an invitation of a user who is removed.
+    async fn take_back(
+        &mut self,
+        batch: &mut Batch,
+        tenant: TenantId,
+        user: &Loaded<User>,
+    ) -> Result<(), VaultError> {
+        if let Some(email) = &user.email {
+            let address = [email.as_str().to_owned()];
+            index::forget(self, batch, Index::of_emails(tenant), &address).await?;
+        }
+        let removed = User { state: user.state.remove()?, email: None, ..(*user.value).clone() };
+        let key = keyspace::user(tenant, user.id);
+        let value = self.vault.seal_row(&key, user.leaf, user.version + 1, &removed).await?;
+        batch.put(key, user.version + 1, value);
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use strongroom_model::{
 
 use crate::classes::ClassList;
 use crate::idempotency::Before;
-use crate::recovery::{RecoveryView, can_be_stopped, operator, own_line};
+use crate::recovery::{RecoveryView, WrongOperator, can_be_stopped, operator, own_line};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::tenants::Owner;
@@ -39,7 +39,7 @@ pub struct RedeemedRecovery {
 /// # Errors
 /// [`VaultError::Refused`] for whoever is no operator in person; [`VaultError::NotFound`]; `wrong_state`
 /// unless the wait is over; `another_operator_needed` for an operator who stands not for it;
-/// `operator_gone`; `email_taken`; [`VaultError::SecretAlreadyShown`].
+/// `operator_too_new`; `operator_gone`; `email_taken`; [`VaultError::SecretAlreadyShown`].
 pub async fn redeem(
     vault: &Vault,
     ctx: &TenantCtx,
@@ -70,11 +70,9 @@ async fn once(
     let standing: Vec<_> =
         [Some(found.requested_by), found.approved_by].into_iter().flatten().collect();
     if !standing.contains(&inviter) {
-        let detail =
-            "only the operators who asked for and approved a recovery may invite the owner";
-        let code = "another_operator_needed";
-        return snapshot.wrong_operator(ctx, allowed.event, code, detail).await;
+        return snapshot.wrong_operator(ctx, allowed.event, WrongOperator::Bystander).await;
     }
+    snapshot.is_their_own(ctx, inviter, now, &allowed.event).await?;
     snapshot.stand_for_it(&standing).await?;
     let owner = snapshot.owner_class(tenant).await?;
 

@@ -1,13 +1,16 @@
 //! An operator asks for the recovery of a tenant's owner.
 
 use strongroom_access_policy::AccessRequest;
-use strongroom_model::{Action, AuditObject, Label, Recovery, TenantId};
+use strongroom_model::{
+    Action, AuditEvent, AuditObject, Label, Recovery, TenantId, User, UserId, UserState,
+};
+use strongroom_storage::Batch;
 
 use crate::idempotency::Before;
 use crate::recovery::{RecoveryView, can_be_stopped, operator, own_line};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
-use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -24,7 +27,7 @@ pub struct StartRecovery {
 ///
 /// # Errors
 /// [`VaultError::Refused`] for whoever is no operator in person; [`VaultError::NotFound`];
-/// `recovery_under_way`; `wrong_state` for a tenant whose people cannot sign in.
+/// `recovery_under_way`; `operator_too_new`; `wrong_state` for a tenant whose people cannot sign in.
 pub async fn start(
     vault: &Vault,
     ctx: &TenantCtx,
@@ -62,14 +65,32 @@ async fn once(
         ));
     }
 
-    let row = Recovery::requested(wanted.reason.clone(), operator(&allowed.who)?, now);
+    let asking = operator(&allowed.who)?;
+    snapshot.is_their_own(ctx, asking, now, &allowed.event).await?;
+    // Whom an earlier recovery invited, and who never came, may be invited by this one.
+    let left = match last.as_ref().and_then(|last| last.user) {
+        Some(user) => snapshot.load::<User>(&keyspace::user(tenant, user)).await?,
+        None => None,
+    };
+    let left = left.filter(|user| user.state == UserState::Invited);
+
+    let row = Recovery::requested(wanted.reason.clone(), asking, now);
     let version = last.map_or(0, |last| last.version) + 1;
-    let mut batch = snapshot.into_batch();
+    let mut batch = Batch::new();
+    if let Some(user) = &left {
+        snapshot.take_back(&mut batch, tenant, user).await?;
+    }
+    snapshot.expect_in(&mut batch);
     vault.put_recovery(&mut batch, tenant, version, &row).await?;
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, ctx.tenant(), OwnerLeaf::NOBODY, *tenant.as_bytes()).await?;
     }
-    vault.in_both_logs(&mut batch, ctx, tenant, allowed.event).await?;
+    vault.in_both_logs(&mut batch, ctx, tenant, allowed.event.clone()).await?;
+    if let Some(user) = left {
+        let object = AuditObject::Other(UserId::PREFIX, *user.id.as_bytes());
+        let event = AuditEvent { code: "recovery.expire", object, ..allowed.event };
+        batch.line(vault.line(tenant, Some(ctx), event).await?);
+    }
     let committed = vault.store.commit(batch).await?;
     let value = RecoveryView::of(&row, version, now);
     Ok(Answer { value, lines: own_line(&committed) })

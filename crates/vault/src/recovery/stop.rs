@@ -2,6 +2,7 @@
 
 use strongroom_access_policy::AccessRequest;
 use strongroom_model::{Action, AuditObject, Recovery, RecoveryState, TenantId, User, UserState};
+use strongroom_storage::Batch;
 
 use crate::recovery::own_line;
 use crate::snapshot::{Snapshot, attempt};
@@ -24,7 +25,7 @@ pub async fn stop(
 async fn once(vault: &Vault, ctx: &TenantCtx, tenant: TenantId) -> Result<Answer<()>, VaultError> {
     let now = vault.now();
     let action = if ctx.is_provider() { Action::ManageTenants } else { Action::ManageUsers };
-    // The provider can suspend a tenant; it must not take away the tenant's veto by that.
+    // The provider can suspend a tenant; it must not keep it from stopping a recovery by that.
     let request = AccessRequest { defends: true, ..AccessRequest::new(action) };
     let object = AuditObject::Tenant(tenant);
     let (mut snapshot, allowed) =
@@ -54,14 +55,12 @@ async fn once(vault: &Vault, ctx: &TenantCtx, tenant: TenantId) -> Result<Answer
         ) => None,
     };
 
-    let mut batch = snapshot.into_batch();
-    // Nobody can come in by an invitation of a user who is removed.
-    if let Some(user) = invited.filter(|user| user.state == UserState::Invited) {
-        let removed = User { state: user.state.remove()?, ..(*user.value).clone() };
-        let key = keyspace::user(tenant, user.id);
-        let value = vault.seal_row(&key, user.leaf, user.version + 1, &removed).await?;
-        batch.put(key, user.version + 1, value);
+    let mut batch = Batch::new();
+    // Whatever the tenant has done with them meanwhile: as long as it is not finished they have not come in.
+    if let Some(user) = invited.filter(|user| user.state != UserState::Removed) {
+        snapshot.take_back(&mut batch, tenant, &user).await?;
     }
+    snapshot.expect_in(&mut batch);
     vault.put_recovery(&mut batch, tenant, found.version + 1, &row).await?;
     vault.in_both_logs(&mut batch, ctx, tenant, allowed.event).await?;
     let committed = vault.store.commit(batch).await?;

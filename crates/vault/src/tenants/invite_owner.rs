@@ -7,7 +7,7 @@ use strongroom_storage::KeyRange;
 use strongroom_storage::keyspace::RowKind;
 
 use crate::snapshot::{Loaded, Snapshot, attempt};
-use crate::users::{INVITATION_SECONDS, plant_invitation};
+use crate::users::{INVITATION_SECONDS, InvitationOf, plant_invitation};
 use crate::{Answer, Secret, TenantCtx, Vault, VaultError};
 
 /// A tenant into which nobody has come has at most so many users and invitations that are looked at.
@@ -60,9 +60,8 @@ async fn once(
             batch.delete(key);
         }
     }
-    let invitation =
-        plant_invitation(vault, &mut batch, tenant, owner.id, owner.leaf, INVITATION_SECONDS)
-            .await?;
+    let of = InvitationOf { tenant, user: owner.id, leaf: owner.leaf, made_by: None };
+    let invitation = plant_invitation(vault, &mut batch, of, INVITATION_SECONDS).await?;
     batch.line(vault.line(ctx.tenant(), Some(ctx), allowed.event.clone()).await?);
     batch.line(vault.line(tenant, Some(ctx), allowed.event).await?);
     let committed = vault.store.commit(batch).await?;

@@ -10,7 +10,7 @@ use strongroom_storage::keyspace::RowKind;
 use crate::classes::ClassList;
 use crate::listing::Expected;
 use crate::snapshot::{Snapshot, Versioned, attempt};
-use crate::users::{INVITATION_SECONDS, UserView, plant_invitation};
+use crate::users::{INVITATION_SECONDS, InvitationOf, UserView, plant_invitation};
 use crate::{Answer, Secret, TenantCtx, Vault, VaultError, keyspace};
 
 /// What is wanted; what is absent stays.
@@ -86,6 +86,10 @@ async fn once(
     }
     if let Some(state) = wanted.state {
         user.state = moved(user.state, state)?;
+    }
+    let is_resumed = user.state == UserState::Active && found.state == UserState::Suspended;
+    if ctx.is_provider() && (is_resumed || user.classes != found.classes) {
+        user.let_in_at = Some(vault.now());
     }
     if !snapshot.keeps_an_owner(ctx, &found.value, &user).await? {
         return Err(VaultError::wrong_state(
@@ -168,9 +172,9 @@ pub async fn invite_again(
             }
         }
         let mut batch = snapshot.into_batch();
-        let invitation =
-            plant_invitation(vault, &mut batch, tenant, user, found.leaf, INVITATION_SECONDS)
-                .await?;
+        let made_by = allowed.who.in_person(ctx);
+        let of = InvitationOf { tenant, user, leaf: found.leaf, made_by };
+        let invitation = plant_invitation(vault, &mut batch, of, INVITATION_SECONDS).await?;
         batch.line(vault.line(tenant, Some(ctx), allowed.event).await?);
         let committed = vault.store.commit(batch).await?;
         Ok(Answer { value: invitation, lines: committed.places().to_vec() })

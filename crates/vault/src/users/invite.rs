@@ -109,8 +109,9 @@ async fn once(
     let id = UserId::new(vault.now(), &*vault.rng)?;
     claim(&mut snapshot, &mut batch, tenant, id, &new).await?;
     snapshot.expect_in(&mut batch);
+    let made_by = allowed.who.in_person(ctx);
     let (user, invitation) =
-        plant_as(vault, &mut batch, tenant, id, new, INVITATION_SECONDS).await?;
+        plant_as(vault, &mut batch, tenant, id, new, made_by, INVITATION_SECONDS).await?;
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, tenant, OwnerLeaf::NOBODY, *id.as_bytes()).await?;
     }
@@ -198,7 +199,7 @@ pub(crate) async fn plant(
         claimed => claimed?,
     }
     snapshot.expect_in(batch);
-    let (user, invitation) = plant_as(vault, batch, tenant, id, new, seconds).await?;
+    let (user, invitation) = plant_as(vault, batch, tenant, id, new, None, seconds).await?;
     let invitation =
         invitation.ok_or_else(|| VaultError::Internal("a first user who is not invited".into()))?;
     Ok((user, invitation))
@@ -210,6 +211,7 @@ async fn plant_as(
     tenant: TenantId,
     id: UserId,
     new: NewUser,
+    made_by: Option<UserId>,
     seconds: i64,
 ) -> Result<(User, Option<Secret>), VaultError> {
     let slots = vault.keyring.take_slots(tenant, Half::Account, 1).await?;
@@ -227,31 +229,45 @@ async fn plant_as(
         },
         created_at: vault.now(),
         managed_by: new.managed_by,
+        let_in_at: None,
     };
     let key = keyspace::user(tenant, id);
     let value = vault.seal_row(&key, leaf, 1, &user).await?;
     batch.expect_absent(key.clone()).put(key, 1, value);
     let invitation = match user.managed_by {
-        None => Some(plant_invitation(vault, batch, tenant, id, leaf, seconds).await?),
+        None => {
+            let of = InvitationOf { tenant, user: id, leaf, made_by };
+            Some(plant_invitation(vault, batch, of, seconds).await?)
+        }
         Some(ManagedBy::Backend) => None,
     };
     Ok((user, invitation))
+}
+
+/// Whose an invitation is that is about to be written.
+pub(crate) struct InvitationOf {
+    pub(crate) tenant: TenantId,
+    pub(crate) user: UserId,
+    /// The leaf of the user.
+    pub(crate) leaf: OwnerLeaf,
+    /// The user of the same tenant who makes it, signed in.
+    pub(crate) made_by: Option<UserId>,
 }
 
 /// Writes an invitation for a user, sealed under the user's own key.
 pub(crate) async fn plant_invitation(
     vault: &Vault,
     batch: &mut Batch,
-    tenant: TenantId,
-    user: UserId,
-    leaf: OwnerLeaf,
+    of: InvitationOf,
     seconds: i64,
 ) -> Result<Secret, VaultError> {
+    let InvitationOf { tenant, user, leaf, made_by } = of;
     let id = InvitationId::new(vault.now(), &*vault.rng)?;
     let until = vault.now().plus_seconds(seconds);
     let token = Token::new(TokenKind::Invitation, tenant, *id.as_bytes(), &*vault.rng)?;
     let credentials = vault.keyring.service(tenant, Half::Account, Service::Credentials).await?;
-    let invitation = Invitation { id, user, until, secret_hash: token.hash(&credentials) };
+    let secret_hash = token.hash(&credentials);
+    let invitation = Invitation { id, user, until, secret_hash, made_by };
     let key = keyspace::invitation(tenant, id);
     let value = vault.seal_row(&key, leaf, 1, &invitation).await?;
     batch.expect_absent(key.clone()).put(key, 1, value);

@@ -7,7 +7,7 @@ mod lookup;
 mod upsert;
 
 pub use change::{ChangeUser, change, invite_again};
-pub(crate) use invite::{INVITATION_SECONDS, NewUser, plant, plant_invitation};
+pub(crate) use invite::{INVITATION_SECONDS, InvitationOf, NewUser, plant, plant_invitation};
 pub use invite::{InviteUser, InvitedUser, invite};
 pub use list::{UserView, list, show};
 pub use lookup::look_up;
