@@ -562,6 +562,34 @@ async fn a_suspended_user_cannot_stop_it_and_an_operator_who_sees_through_it_can
 }
 
 #[tokio::test]
+async fn a_product_is_told_of_it_and_stops_it_for_a_user_who_may() {
+    let scene = Scene::new().await;
+    let body = json!({"name": "Shop software"});
+    let backend = scene.operator(0).post("/backends", body).await.ok();
+    let owner = &scene.owner.caller;
+    let admission = format!("/backends/{}", backend["id"].as_str().unwrap());
+    owner.put_if(&admission, "*", json!({"classes": ["manager"]})).await.ok();
+    for class in ["manager", "clerk"] {
+        let body = json!({"external_id": class, "name": "Mo Managed", "classes": [class]});
+        assert_eq!(owner.put("/users:upsert", body).await.status, 201);
+    }
+    scene.approved().await;
+    let product = owner.with_token(backend["token"].as_str().unwrap());
+    let ask = |method: &str, path: &str, user: &str| {
+        product.call(method, path).header("Strongroom-User", user).send()
+    };
+    let tenant = format!("/v1/tenants/{}", scene.clinic.tenant.id);
+    let told = ask("GET", &tenant, "ext:clerk").await.ok()["recovery"].clone();
+    assert_eq!(told["state"], "waiting");
+    for method in ["GET", "DELETE"] {
+        ask(method, &scene.path(), "ext:clerk").await.refused(403, "no_rule_of_user");
+    }
+    assert_eq!(ask("GET", &scene.path(), "ext:manager").await.ok()["state"], "waiting");
+    assert_eq!(ask("DELETE", &scene.path(), "ext:manager").await.status, 204);
+    assert_eq!(scene.state().await, "stopped");
+}
+
+#[tokio::test]
 async fn operators_see_nothing_of_the_tenant_s_data_at_any_stage() {
     let mut scene = Scene::new().await;
     let home = format!("/v1/tenants/{}", scene.clinic.tenant.id);

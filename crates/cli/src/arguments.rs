@@ -182,10 +182,34 @@ impl VersionArguments {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Arg, Command, CommandFactory, Id};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    /// Argument ids that a command takes for itself and that every command understands already.
+    fn taken_twice(command: &Command, everywhere: &[&Id], path: &str) -> Vec<String> {
+        let path = format!("{path} {}", command.get_name());
+        let own = command.get_arguments().map(Arg::get_id).filter(|id| everywhere.contains(id));
+        let mut found: Vec<String> = own.map(|id| format!("{path}: {id}")).collect();
+        for inner in command.get_subcommands() {
+            found.extend(taken_twice(inner, everywhere, &path));
+        }
+        found
+    }
+
+    #[test]
+    fn no_command_takes_an_argument_of_all_commands_for_something_else() {
+        // Both would be read as the type of one of them, and the program would end.
+        let whole = super::Arguments::command();
+        let everywhere: Vec<&Id> = whole.get_arguments().map(Arg::get_id).collect();
+        assert!(everywhere.len() > 5);
+        let twice: Vec<String> = whole
+            .get_subcommands()
+            .flat_map(|command| taken_twice(command, &everywhere, "strongroom"))
+            .collect();
+        assert!(twice.is_empty(), "{twice:?}");
     }
 }

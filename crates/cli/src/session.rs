@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strongroom_client::{Authorities, Client, Place, Scoped, ServerAddress};
 use strongroom_crypto::SystemRng;
-use strongroom_model::{NamedUser, Purpose};
+use strongroom_model::{NamedUser, Purpose, TenantId};
 
 use crate::arguments::Common;
 use crate::exit::Failure;
@@ -89,6 +89,17 @@ impl Session {
         let tenant =
             named.parse().map_err(|error| Failure::usage(format!("`--tenant`: {error}")))?;
         Ok(Place::of(tenant))
+    }
+
+    /// The tenant that a command names by itself, or else as [`Session::place`].
+    pub(crate) async fn tenant(&self, named: Option<TenantId>) -> Result<TenantId, Failure> {
+        if let Some(tenant) = named {
+            return Ok(tenant);
+        }
+        match self.place().await? {
+            Place::Tenant(tenant) => Ok(tenant),
+            Place::Provider => Err(Failure::usage("name the tenant: this token is the provider's")),
+        }
     }
 
     /// The calls of that tenant.

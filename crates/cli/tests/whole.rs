@@ -287,3 +287,42 @@ fn from_init_to_a_verified_receipt() {
         "{said}"
     );
 }
+
+#[test]
+fn a_tenant_s_owner_is_invited_again_and_recovered_by_no_operator_of_the_first_day() {
+    let here = Installation::new();
+    let command = "tenants create --name Sample --owner-name Olive --owner-email o@example.org";
+    let made = here.by("operator", &format!("{command} --secret-file first")).well().json();
+    let id = made["id"].as_str().unwrap();
+    let shown = here.by("operator", &format!("tenants show {id}")).well().json();
+    assert_eq!(shown["state"], "invited");
+    let start = format!("recovery start {id} --because nobody-answers");
+    here.by("operator", &start).fails(5, "wrong_state");
+
+    let again = |file: &str| format!("tenants invite-owner {id} --secret-file {file}");
+    let renewed = here.by("operator", &again("second")).well();
+    assert!(!renewed.out.contains("sri_"), "{}", renewed.out);
+    let login = |file: &str| format!("login --token-file owner --invitation-file {file}");
+    here.public(&login("first")).fails(3, "the invitation is unknown, has been used");
+    here.public(&login("second")).well();
+    here.by("operator", &again("third")).fails(5, "wrong_state");
+    assert!(!here.place.path("third").exists());
+
+    // Somebody else has let the operator in, a moment ago: `init`.
+    here.by("operator", &start).fails(5, "operator_too_new");
+    here.by("owner", &start).fails(4, "not_found");
+    let user = here.by("operator", "whoami").well().json()["user"].clone();
+    let user = format!("users show {}", user.as_str().unwrap());
+    assert!(here.by("operator", &user).well().json()["let_in_at"].is_string());
+
+    for verb in ["show", "stop", "approve --if-version 1", "redeem --owner-name Nora"] {
+        let (verb, rest) = verb.split_once(' ').unwrap_or((verb, ""));
+        here.by("operator", &format!("recovery {verb} {id} {rest}")).fails(4, "not_found");
+    }
+    here.by("operator", &format!("recovery approve {id}")).fails(2, "--if-version");
+    here.by("operator", "recovery show").fails(2, "name the tenant");
+    here.by("owner", "recovery show").fails(4, "not_found");
+    here.by("owner", "recovery stop").fails(4, "not_found");
+    let warned = here.by("owner", "whoami").well();
+    assert!(!warned.err.contains("warning"), "{}", warned.err);
+}

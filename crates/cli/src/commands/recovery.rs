@@ -16,6 +16,7 @@ pub(crate) enum Recovery {
     /// Ask for it, as an operator; everybody of the tenant is told
     Start {
         /// The tenant's id
+        #[arg(id = "tenant_id", value_name = "TENANT")]
         tenant: TenantId,
         /// Why, in a line that the tenant reads
         #[arg(long = "because", value_name = "TEXT")]
@@ -24,6 +25,7 @@ pub(crate) enum Recovery {
     /// Approve it, as another operator than the one who asked; 72 hours begin
     Approve {
         /// The tenant's id
+        #[arg(id = "tenant_id", value_name = "TENANT")]
         tenant: TenantId,
         /// Only the version that you have seen
         #[arg(long, value_name = "VERSION")]
@@ -31,12 +33,14 @@ pub(crate) enum Recovery {
     },
     /// Show how the last recovery of the tenant's owner stands
     Show {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant's id; the token's own if it is left out
+        #[arg(id = "tenant_id", value_name = "TENANT")]
+        tenant: Option<TenantId>,
     },
     /// Invite the new owner, as one of the two operators, when the 72 hours are over
     Redeem {
         /// The tenant's id
+        #[arg(id = "tenant_id", value_name = "TENANT")]
         tenant: TenantId,
         /// The new owner's name
         #[arg(long)]
@@ -50,8 +54,9 @@ pub(crate) enum Recovery {
     },
     /// Stop it, as somebody of the tenant who may manage users, or as an operator
     Stop {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant's id; the token's own if it is left out
+        #[arg(id = "tenant_id", value_name = "TENANT")]
+        tenant: Option<TenantId>,
     },
 }
 
@@ -66,7 +71,10 @@ impl Recovery {
                 let version = IfMatch::Version(if_version);
                 session.screen.one(&client.approve_recovery(tenant, version).await?)
             }
-            Self::Show { tenant } => session.screen.one(&client.recovery(tenant).await?),
+            Self::Show { tenant } => {
+                let tenant = session.tenant(tenant).await?;
+                session.screen.one(&client.recovery(tenant).await?)
+            }
             Self::Redeem { tenant, owner_name, owner_email, secret_file: path } => {
                 let file = secret_file(path.as_deref())?;
                 let owner = RecoveredOwner { name: owner_name, email: owner_email };
@@ -75,6 +83,7 @@ impl Recovery {
                 show_with_secret(session, &answer, &token, file, "/invitation/token")
             }
             Self::Stop { tenant } => {
+                let tenant = session.tenant(tenant).await?;
                 let answer = client.stop_recovery(tenant).await?;
                 session.screen.done(&answer, &format!("the recovery at {tenant} is stopped"));
                 Ok(())

@@ -36,11 +36,13 @@ pub(crate) enum Tenants {
     /// Show one tenant
     Show {
         /// The tenant's id
+        #[arg(id = "tenant_id", value_name = "TENANT")]
         tenant: TenantId,
     },
     /// Invite the first owner again, where nobody has come in yet; the old invitation ends
     InviteOwner {
         /// The tenant's id
+        #[arg(id = "tenant_id", value_name = "TENANT")]
         tenant: TenantId,
         /// Write the invitation's token to this new file instead of showing it
         #[arg(long, value_name = "FILE")]
