@@ -122,5 +122,5 @@ async fn once(vault: &Vault, token: &Token) -> Result<Answer<Redeemed>, VaultErr
     let secret = Secret { token: session_token.reveal(), expires_at };
     let value = Redeemed { tenant, user: user.id, session, secret };
     // What stands in the provider's log is none of the user's.
-    Ok(Answer { value, lines: committed.places().iter().take(1).cloned().collect() })
+    Ok(Answer { value, lines: committed.places().iter().take(1).copied().collect() })
 }

@@ -84,7 +84,7 @@ impl WrongOperator {
 
 /// The promise of the caller's own log; the line in the other one's is none of theirs.
 fn own_line(committed: &Committed) -> Vec<LinePlaced> {
-    committed.places().iter().take(1).cloned().collect()
+    committed.places().iter().take(1).copied().collect()
 }
 
 impl Snapshot<'_> {

@@ -65,7 +65,7 @@ async fn once(
     batch.line(vault.line(ctx.tenant(), Some(ctx), allowed.event.clone()).await?);
     batch.line(vault.line(tenant, Some(ctx), allowed.event).await?);
     let committed = vault.store.commit(batch).await?;
-    let lines = committed.places().iter().take(1).cloned().collect();
+    let lines = committed.places().iter().take(1).copied().collect();
     Ok(Answer { value: invitation, lines })
 }
 
