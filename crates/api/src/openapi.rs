@@ -54,6 +54,11 @@ fn reason_pattern() -> String {
     format!("^({ENCODED_CHARACTER})(( |{ENCODED_CHARACTER}){{0,{between}}}({ENCODED_CHARACTER}))?$")
 }
 
+/// A user's id, or an external one. The server takes other percent-encoded characters too, as far as an
+/// external id may have them.
+const USER_PATTERN: &str = "^(usr_[0-7][0-9a-hjkmnp-tv-z]{25}\
+|ext:([!-$&-~]|%2[1-9A-Fa-f]|%[3-6][0-9A-Fa-f]|%7[0-9A-Ea-e]){1,256})$";
+
 /// Methods as the document writes them.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -325,7 +330,7 @@ fn parameters() -> Value {
         "User": {
             "name": USER, "in": "header", "required": false,
             "description": "The user for whom a backend, or an API key that acts for users, makes the request: `usr_…`, or `ext:` and the product's own id for them, percent-encoded.",
-            "schema": { "type": "string" }, "example": "ext:4711",
+            "schema": { "type": "string", "pattern": USER_PATTERN }, "example": "ext:4711",
         },
     })
 }
