@@ -72,6 +72,7 @@ macro_rules! bodies {
 
 bodies! {
     "api_key": crate::api_keys::wire::NewApiKey,
+    "archive": crate::archives::wire::NewArchive,
     "class": crate::classes::wire::NewClass,
     "class_replacement": crate::classes::wire::ClassReplacement,
     "collection": crate::collections::wire::NewCollection,
