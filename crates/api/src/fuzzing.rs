@@ -72,7 +72,6 @@ macro_rules! bodies {
 
 bodies! {
     "api_key": crate::api_keys::wire::NewApiKey,
-    "archive": crate::archives::wire::NewArchive,
     "class": crate::classes::wire::NewClass,
     "class_replacement": crate::classes::wire::ClassReplacement,
     "collection": crate::collections::wire::NewCollection,
@@ -92,6 +91,7 @@ bodies! {
     "batch_of_new": crate::records::batch_wire::BatchOfNew,
     "batch_changes": crate::records::batch_wire::BatchChanges,
     "batch_removal": crate::records::batch_wire::BatchRemoval,
+    "archive": crate::archives::wire::NewArchive,
 }
 
 fn read<T: FromBody>(bytes: &[u8]) -> Result<(), Refused> {

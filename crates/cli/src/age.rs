@@ -128,10 +128,8 @@ impl Read for OpenedFile {
         while self.taken == self.ready.len() && self.opener.is_some() {
             self.advance()?;
         }
-        let ready = self.ready.get(self.taken..).unwrap_or_default();
-        let length = ready.len().min(into.len());
-        let (from, to) = (ready.iter().take(length), into.iter_mut());
-        to.zip(from).for_each(|(to, from)| *to = *from);
+        let mut ready = self.ready.get(self.taken..).unwrap_or_default();
+        let length = ready.read(into)?;
         self.taken += length;
         Ok(length)
     }
