@@ -69,7 +69,7 @@ fn seal(plain: &[u8], recipient: &Recipient) -> Vec<u8> {
 fn records(plain: &[u8]) -> Vec<(String, Vec<Value>)> {
     let mut reader = ArchiveReader::new(plain);
     let mut found: Vec<(String, Vec<Value>)> = Vec::new();
-    while let Some(part) = reader.next().unwrap() {
+    while let Some(part) = reader.next_part().unwrap() {
         match part {
             Part::Manifest(manifest) => {
                 let names = manifest.collections.iter().map(|it| it.name.to_string());

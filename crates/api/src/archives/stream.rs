@@ -69,10 +69,7 @@ pub(super) fn of(
         let request = making.caller.ctx.about().request;
         // In a task of its own a page is read to its end, also when its reader has gone, and one that
         // panics ends its archive alone.
-        let outcome = match tokio::spawn(making.step()).await {
-            Ok(outcome) => outcome,
-            Err(_) => return Err(BrokeOff),
-        };
+        let Ok(outcome) = tokio::spawn(making.step()).await else { return Err(BrokeOff) };
         let (sealed, rest) = outcome.map_err(|error| {
             tracing::info!(request_id = %request, code = error.code(), "an archive broke off");
             BrokeOff

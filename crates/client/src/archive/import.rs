@@ -147,22 +147,15 @@ impl<R: Read, O: Fn() -> io::Result<R>> Run<'_, O> {
             let shown = |summary: &Summary| progress(name, summary);
             let summary =
                 import_rows(self.scoped, &mapping, rows, &mut rejects, None, shown).await?;
-            match self.outcomes.iter_mut().find(|outcome| outcome.collection == *name) {
+            let before = self.outcomes.iter_mut().find(|outcome| outcome.collection == *name);
+            if let Some(outcome) = before {
                 // What was made the first time is there the second time.
-                Some(outcome) => {
-                    let created = outcome.summary.created + summary.created;
-                    let exists = outcome.summary.exists;
-                    outcome.summary = Summary { created, exists, ..summary };
-                }
-                None => {
-                    let collection = name.clone();
-                    self.outcomes.push(Imported {
-                        collection,
-                        made: false,
-                        summary,
-                        verified: None,
-                    });
-                }
+                let created = outcome.summary.created + summary.created;
+                let exists = outcome.summary.exists;
+                outcome.summary = Summary { created, exists, ..summary };
+            } else {
+                let collection = name.clone();
+                self.outcomes.push(Imported { collection, made: false, summary, verified: None });
             }
         }
         Ok(())
@@ -217,8 +210,8 @@ impl<R: Read, O: Fn() -> io::Result<R>> Run<'_, O> {
     /// The archive opened anew, behind its manifest.
     fn begun(&self) -> Result<(ArchiveReader<R>, Option<Part>), ArchiveImportError> {
         let mut reader = ArchiveReader::new((self.open)().map_err(ArchiveImportError::Again)?);
-        let _manifest = reader.next()?;
-        let next = reader.next()?;
+        let _manifest = reader.next_part()?;
+        let next = reader.next_part()?;
         Ok((reader, next))
     }
 }
@@ -230,7 +223,7 @@ fn skip<R: Read>(
     name: &CollectionName,
 ) -> Result<(), ArchiveError> {
     while matches!(next, Some(Part::Records { collection, .. }) if collection == name) {
-        *next = reader.next()?;
+        *next = reader.next_part()?;
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ impl<R: Read> ArchiveReader<R> {
     ///
     /// # Errors
     /// [`ArchiveError`]; nothing can be read after it.
-    pub fn next(&mut self) -> Result<Option<Part>, ArchiveError> {
+    pub fn next_part(&mut self) -> Result<Option<Part>, ArchiveError> {
         let Some((name, length)) = self.head()? else { return self.end() };
         let part = match (self.place, name.as_str()) {
             (Place::Begin, "manifest.json") => {

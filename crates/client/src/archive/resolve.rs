@@ -90,7 +90,7 @@ impl<'a, R: Read> CollectionFile<'a, R> {
     fn lines(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self.next.take() {
             Some(Part::Records { collection, lines }) if collection == *self.collection => {
-                *self.next = self.reader.next().map_err(unreadable)?;
+                *self.next = self.reader.next_part().map_err(unreadable)?;
                 Ok(Some(lines))
             }
             other => {

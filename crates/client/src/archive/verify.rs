@@ -34,7 +34,7 @@ pub fn verify<R: Read>(
     mut progress: impl FnMut(u64),
 ) -> Result<Archived, ArchiveError> {
     let mut reader = ArchiveReader::new(from);
-    let Some(Part::Manifest(manifest)) = reader.next()? else {
+    let Some(Part::Manifest(manifest)) = reader.next_part()? else {
         return Err(ArchiveError::Unknown("it does not begin with a manifest"));
     };
     let targets: BTreeSet<CollectionName> = manifest.collections.iter().flat_map(targets).collect();
@@ -42,7 +42,7 @@ pub fn verify<R: Read>(
     let mut found: Vec<Found> = manifest.collections.iter().map(|it| Found::of(&it.name)).collect();
     let mut records = 0;
     let mut end = None;
-    while let Some(part) = reader.next()? {
+    while let Some(part) = reader.next_part()? {
         match part {
             Part::Manifest(_) => return Err(ArchiveError::Damaged("it has two manifests")),
             Part::End(told) => end = Some(told),
@@ -81,7 +81,8 @@ impl Found {
 
     /// Takes a file in, and gives how many records it has.
     fn add(&mut self, lines: &[u8], sha256: Sha256) -> u64 {
-        let records = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let records =
+            lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
         self.records += records;
         self.files += 1;
         self.digest = sha256(&[&self.digest, &sha256(&[lines])]);
