@@ -22,7 +22,7 @@ async fn opened() -> (Server, Clinic) {
 }
 
 /// A key whose class may export and read, with this view.
-async fn exporter(server: &Server, tenant: &Tenant, name: &str, view: &str) -> Caller {
+pub(crate) async fn exporter(server: &Server, tenant: &Tenant, name: &str, view: &str) -> Caller {
     let rules = json!([{"actions": ["export", "read"], "view": view}]);
     let class = json!({"name": name, "label": name, "terms": {"rules": rules}});
     assert_eq!(tenant.owner.post("/classes", class).await.status, 201);
@@ -35,7 +35,7 @@ fn lines(reply: &Reply) -> Vec<Value> {
     reply.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn client(caller: &Caller) -> (Client, Place) {
+pub(crate) fn client(caller: &Caller) -> (Client, Place) {
     let address = caller.address().parse().unwrap();
     let rng = Arc::new(SystemRng::new());
     let client = Client::new(address, Some(caller.token()), rng).unwrap();
@@ -50,7 +50,7 @@ fn wanted(collection: &str, format: Format, page_records: u32) -> Export {
 
 /// What a record is, without what belongs to one server: references as the external ids of what they
 /// lead to.
-async fn contents(by: &Caller, collection: &str) -> Vec<Value> {
+pub(crate) async fn contents(by: &Caller, collection: &str) -> Vec<Value> {
     let mut seen = Vec::new();
     let mut next = String::new();
     loop {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod archives;
 mod backends;
 mod bad_input;
 mod batches;

@@ -216,7 +216,8 @@ impl Reply {
     /// The body as JSON; null if there is none, a text if it says that it is something else.
     pub fn json(&self) -> Value {
         let media_type = self.header("content-type").unwrap_or_default();
-        if ["application/x-ndjson", "text/csv"].iter().any(|other| media_type.starts_with(other)) {
+        let others = ["application/x-ndjson", "text/csv", "application/octet-stream"];
+        if others.iter().any(|other| media_type.starts_with(other)) {
             return Value::String(self.text());
         }
         if self.bytes.is_empty() {

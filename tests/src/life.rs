@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
+use strongroom_crypto::SystemRng;
+use strongroom_crypto::age::Identity;
 
 use crate::canaries::{Canaries, fields};
 use crate::program::redeem;
@@ -262,6 +264,11 @@ pub async fn live(stage: &Stage, c: &mut Canaries) -> Life {
     assert_eq!(stranger.get(&path).await.status, 401);
     let odd = c.word("method").to_ascii_uppercase();
     assert!(manager.call(&odd, &path).send().await.status >= 400);
+
+    // All of it as an archive, for somebody who can open it.
+    let identity = Identity::generate(&SystemRng::new()).unwrap();
+    let archive = json!({"recipients": [identity.recipient().to_string()]});
+    sent(&owner, "POST", "/records:archive", archive).await;
 
     // An erasure and a deletion leave no more than the rest.
     let erase = json!({"target": {"subject": created["subject"]}, "ground": "subject_request"});

@@ -25,6 +25,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
 /// What the README and the tutorials have their readers use, and what Debian calls it.
 const PROGRAMS: [&str; 2] = ["curl", "openssl"];
 
+/// The tool that opens our archives and whose files we open; Debian's package has it with its keys.
+const AGE: &str = "age";
+
 /// The database out of which a how-to moves a table; Debian's package has server and client.
 const POSTGRESQL: &str = "postgresql";
 
@@ -43,6 +46,9 @@ fn ensure_programs() -> Result<(), Failure> {
     let answers = |name: &str, flag: &str| command::succeeds(Command::new(name).arg(flag));
     let is_there = |name: &str| answers(name, "--version") || answers(name, "version");
     let mut missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_there(name)).collect();
+    if !answers(AGE, "--version") {
+        missing.push(AGE);
+    }
     if !has_postgresql() {
         missing.push(POSTGRESQL);
     }

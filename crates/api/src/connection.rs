@@ -93,7 +93,7 @@ pub(crate) async fn serve<S>(
                 if last {
                     answer.headers_mut().insert(header::CONNECTION, CLOSE);
                 }
-                Ok::<_, Infallible>(answer.map(|body| Delivery { body, _busy: busy }))
+                Ok::<_, Infallible>(answer.map(|body| Delivery { body, busy }))
             }
         })
     };
@@ -219,6 +219,14 @@ impl Activity {
 /// A request that is under way; it ends when this is dropped.
 struct Busy(Arc<Activity>);
 
+impl Busy {
+    /// A part of the answer is asked for, because those before it have been taken: a long answer has as
+    /// much time for each part as a short one in all.
+    fn goes_on(&self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).last = Instant::now();
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         let mut events = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,7 +238,7 @@ impl Drop for Busy {
 /// An answer's body; its request is under way until the body has been delivered.
 struct Delivery {
     body: axum::body::Body,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Body for Delivery {
@@ -241,7 +249,11 @@ impl Body for Delivery {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() {
+            self.busy.goes_on();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -91,6 +91,7 @@ bodies! {
     "batch_of_new": crate::records::batch_wire::BatchOfNew,
     "batch_changes": crate::records::batch_wire::BatchChanges,
     "batch_removal": crate::records::batch_wire::BatchRemoval,
+    "archive": crate::archives::wire::NewArchive,
 }
 
 fn read<T: FromBody>(bytes: &[u8]) -> Result<(), Refused> {

@@ -10,6 +10,7 @@ mod addresses;
 mod admin;
 mod admissions;
 mod api_keys;
+mod archives;
 mod audit;
 mod backends;
 mod blueprints;

@@ -51,7 +51,8 @@ pub struct Limits {
     /// How long a connection may stay open without a request. While fewer than a quarter of the
     /// connections are left, this, the time for headers and that for handshakes are a fifth.
     pub idle_time: Duration,
-    /// How long a connection may stay open with requests on it, none of which begins or ends.
+    /// How long a connection may stay open with requests on it, none of which begins, ends, or has a
+    /// part of a long answer taken.
     pub request_time: Duration,
     /// How long a body may take before its rate counts.
     pub body_grace: Duration,

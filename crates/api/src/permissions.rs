@@ -136,6 +136,7 @@ pub(crate) const TABLE: &[Entry] = &[
         needs(Action::Delete),
     ),
     ("GET", "/v1/tenants/{tenant}/collections/{collection}/records:export", needs(Action::Export)),
+    ("POST", "/v1/tenants/{tenant}/records:archive", needs(Action::Export)),
     // Subjects.
     ("POST", "/v1/tenants/{tenant}/subjects", needs(Action::Create)),
     ("GET", "/v1/tenants/{tenant}/subjects/{subject}", needs(Action::Read)),

@@ -288,6 +288,12 @@ impl Problem {
             .retry_after(RETRY_SECONDS)
     }
 
+    /// As many archives are being made as may be at a time.
+    pub(crate) fn archiving_already() -> Self {
+        let detail = "as many archives are being made as may be at a time";
+        Self::new(UNAVAILABLE, "too_many_archives", detail).retry_after(RETRY_SECONDS)
+    }
+
     fn with(mut self, more: More) -> Self {
         self.0.more = more;
         self

@@ -17,8 +17,9 @@ use crate::rates::RateLimits;
 use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
-    admissions, api_keys, audit, backends, blueprints, classes, collections, erasures, invitations,
-    jobs, openapi, receipts, records, recovery, sessions, subjects, system, tenants, users, whoami,
+    admissions, api_keys, archives, audit, backends, blueprints, classes, collections, erasures,
+    invitations, jobs, openapi, receipts, records, recovery, sessions, subjects, system, tenants,
+    users, whoami,
 };
 
 /// What handlers share.
@@ -29,6 +30,8 @@ pub(crate) struct Api {
     pub(crate) unlocker: Arc<dyn Unlocker>,
     /// One attempt to unlock at a time: hashing a passphrase takes much memory.
     pub(crate) unlocking: Semaphore,
+    /// Who makes archives now.
+    pub(crate) places: Arc<archives::Places>,
     /// What counts requests, if they are counted.
     pub(crate) rates: Option<Arc<RateLimits>>,
     /// The OpenAPI document.
@@ -124,6 +127,7 @@ pub(crate) fn all() -> Routes {
     let of_tenants = of_both()
         .routes(collections::routes())
         .routes(records::routes())
+        .routes(archives::routes())
         .routes(subjects::routes())
         .routes(erasures::routes())
         .routes(receipts::routes())
@@ -155,7 +159,8 @@ pub(crate) fn table(
     let document = serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default();
     let rates = rates.map(|rates| Arc::new(RateLimits::new(rates)));
     let unlocking = Semaphore::new(1);
-    let api = Arc::new(Api { vault, unlocker, unlocking, rates, document });
+    let places = Arc::default();
+    let api = Arc::new(Api { vault, unlocker, unlocking, places, rates, document });
     Arc::new(Table::new(routes, gates, api))
 }
 

@@ -136,10 +136,13 @@ pub(crate) enum Command {
     /// Signed statements of what was erased
     #[command(subcommand)]
     Receipts(commands::receipts::Receipts),
-    /// Make records of the rows of a CSV or NDJSON file
+    /// Make records of the rows of a CSV or NDJSON file, or of an archive
     Import(commands::import::Import),
-    /// Write the records of a collection to an NDJSON or CSV file
+    /// Write the records of a collection to an NDJSON or CSV file, or those of several to an archive
     Export(commands::export::ExportFile),
+    /// Archives: collections in one file, sealed for its recipients
+    #[command(subcommand)]
+    Archive(commands::archive::Archive),
     /// The audit log
     #[command(subcommand)]
     Audit(commands::audit::Audit),

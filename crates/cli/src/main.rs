@@ -3,6 +3,7 @@
 //! This crate knows the command line, files, the terminal and how the rooms are wired together. It
 //! does *not* know records, rules or keys: its commands go through the client, like everybody.
 
+mod age;
 mod arguments;
 mod commands;
 mod completions;
@@ -68,6 +69,9 @@ fn with_settings(command: Command, common: &Common) -> Result<(), Failure> {
         Command::Receipts(commands::receipts::Receipts::Verify(verify)) => {
             verify.run(screen::Screen::new(common.output.or(settings.output), common.verbose))
         }
+        Command::Archive(commands::archive::Archive::Verify(verify)) => {
+            verify.run(screen::Screen::new(common.output.or(settings.output), common.verbose))
+        }
         other => commands::runtime()?.block_on(ask(other, common, &settings)),
     }
 }
@@ -126,6 +130,7 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         | Command::Completions(_)
         | Command::Man(_)
         | Command::Version
+        | Command::Archive(_)
         | Command::Login(_) => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! An installation from `init` to a verified receipt, by the command line alone.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     unreachable_pub,
@@ -9,6 +10,8 @@
 )]
 
 mod harness;
+
+use std::process::Command;
 
 use harness::{Place, Ran, Server, mode};
 
@@ -325,4 +328,84 @@ fn a_tenant_s_owner_is_invited_again_and_recovered_by_no_operator_of_the_first_d
     here.by("owner", "recovery stop").fails(4, "not_found");
     let warned = here.by("owner", "whoami").well();
     assert!(!warned.err.contains("warning"), "{}", warned.err);
+}
+
+/// A key file as the tool of age makes it, and a file with its recipient.
+fn age_keys(place: &Place, name: &str) {
+    let key = place.path(&format!("{name}.txt"));
+    let mut keygen = Command::new("age-keygen");
+    let made = keygen.arg("-o").arg(&key).output().expect("`age` is installed");
+    assert!(made.status.success());
+    let recipient = Command::new("age-keygen").arg("-y").arg(&key).output().unwrap();
+    let recipient = String::from_utf8(recipient.stdout).unwrap();
+    place.write(&format!("{name}.recipients"), &format!("# {name}\n\n{recipient}"));
+}
+
+#[test]
+fn an_archive_goes_from_one_tenant_to_another() {
+    let this = Installation::new();
+    this.tenant();
+    let place = &this.place;
+    let customer =
+        r#"{"external_id": "C-1", "fields": {"name": "Ana", "phone": "+34 555 010 893"}}"#;
+    this.by_with("owner", "records create customers --file -", customer).well();
+    let order = r#"{"external_id": "O-1", "fields": {"customer": {"external_id": "C-1"}, "total": "1.50"}}"#;
+    this.by_with("owner", "records create orders --file -", order).well();
+    age_keys(place, "key");
+    age_keys(place, "other");
+
+    this.by("owner", "export --archive --to all.age").fails(2, "--recipient");
+    this.by("owner", "export --to all.age").fails(2, "COLLECTION");
+    this.by("owner", "export customers orders --to all.ndjson").fails(2, "one collection");
+    this.by("owner", "export customers --recipient age1x --to c.ndjson").fails(2, "--archive");
+    this.by("owner", "export --archive --recipient age1qqqq --to all.age").fails(1, "age1");
+    this.by("clerk", "export --archive --recipients-file key.recipients --to all.age")
+        .fails(3, "no_rule");
+    assert!(!place.path("all.age").exists() && !place.path("all.age.part").exists());
+    let export = "export --archive --recipients-file key.recipients --to all.age";
+    this.by("owner", export).well();
+    assert_eq!(mode(&place.path("all.age")), 0o600);
+    assert!(!place.path("all.age.part").exists());
+    this.by("owner", export).fails(1, "exists and is not overwritten");
+    let some = "export --archive customers --recipients-file key.recipients --to some.age";
+    this.by("owner", some).well();
+
+    let shown = place.run("archive verify all.age --identity key.txt").well();
+    assert_eq!(shown.json()["records"], 2);
+    assert_eq!(shown.json()["collections"]["orders"], 1);
+    let shown = place.run("archive verify some.age --identity key.txt").well();
+    assert_eq!(shown.json()["records"], 1);
+    place
+        .run("archive verify all.age --identity other.txt")
+        .fails(8, "not sealed for this identity");
+    place.run("archive verify key.txt --identity key.txt").fails(8, "no file of age");
+    let whole = std::fs::read(place.path("all.age")).unwrap();
+    std::fs::write(place.path("cut.age"), &whole[..whole.len() - 1]).unwrap();
+    place.run("archive verify cut.age --identity key.txt").fails(8, "damaged or cut off");
+    place.write("sealed.txt", "age-encryption.org/v1\n-> scrypt AAAA 18\n");
+    place.run("archive verify all.age --identity sealed.txt").fails(1, "sealed with a passphrase");
+    place.write("wrong.txt", "# a key\nAGE-SECRET-KEY-1WRONG\n");
+    let wrong = place.run("archive verify all.age --identity wrong.txt").fails(1, "line 2");
+    assert!(!wrong.err.contains("WRONG"), "{}", wrong.err);
+
+    let command = "tenants create --name Other --owner-name Omar --owner-email o@example.net";
+    let made = this.by("operator", command).well().json();
+    let token = made["invitation"]["token"].as_str().unwrap().to_owned();
+    let login = format!("login --token-file omar --server {}", this.server.address());
+    place.run_with(&login, &token).well();
+    let import = "import all.age --archive --identity key.txt --verify";
+    this.by("omar", "import all.age --archive").fails(2, "--identity");
+    this.by("omar", "import all.age --identity key.txt").fails(2, "--archive");
+    this.by("omar", import).fails(4, "not_found");
+    this.by("omar", "import cut.age --archive --identity key.txt --create-collections")
+        .fails(8, "damaged or cut off");
+    assert_eq!(this.by("omar", "collections list").well().json()["data"], serde_json::json!([]));
+    let made = this.by("omar", &format!("{import} --create-collections")).well();
+    assert!(made.err.contains("customers, made: 1 records: 1 created"), "{}", made.err);
+    assert!(made.err.contains("orders, verified: 1 are there"), "{}", made.err);
+    let again = this.by("omar", &format!("{import} --collections orders")).well();
+    assert!(again.err.contains("orders: 1 records: 0 created, 1 there already"), "{}", again.err);
+    assert!(!again.err.contains("customers"), "{}", again.err);
+    let found = this.by("omar", "records lookup orders --external-id O-1").well().json();
+    assert_eq!(found["fields"]["total"], "1.50");
 }

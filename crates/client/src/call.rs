@@ -23,6 +23,10 @@ const RETRY_AFTER_SECONDS_MAX: u64 = 60;
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What the HTTP library says of an answer that is not HTTP, such as TLS's alert to plain HTTP.
 const NO_HTTP: &str = "invalid HTTP version parsed";
+/// An answer that comes in parts comes to its end within this time, or not at all: a week.
+const STREAM_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
+/// The next part of it has to come within this time.
+const PART_SECONDS_MAX: u64 = 120;
 /// Bytes of an idempotency key's randomness: 128 bits.
 const KEY_BYTES: usize = 16;
 
@@ -97,12 +101,14 @@ pub(crate) struct Call<'c> {
     body: Option<bytes::Bytes>,
     headers: HeaderMap,
     again: Again,
+    /// How long the whole answer may take, where that is not what the client's answers may.
+    time: Option<Duration>,
 }
 
 impl<'c> Call<'c> {
     fn new(client: &'c Client, method: Method, path: String, again: Again) -> Self {
         let headers = HeaderMap::new();
-        Self { client, method, path, query: Vec::new(), body: None, headers, again }
+        Self { client, method, path, query: Vec::new(), body: None, headers, again, time: None }
     }
 
     pub(crate) fn get(client: &'c Client, path: String) -> Self {
@@ -190,6 +196,38 @@ impl<'c> Call<'c> {
         Ok(parts.map(|()| (body, got.next)))
     }
 
+    /// Sends it and gives the body part by part as it comes. A body that breaks off is not asked for
+    /// again.
+    pub(crate) async fn parts(mut self) -> Result<Parts, ClientError> {
+        self.time = Some(Duration::from_secs(STREAM_SECONDS_MAX));
+        let mut attempt = 0;
+        loop {
+            let failed = match self.begun().await {
+                Ok(response) => {
+                    let address = self.client.address().to_string();
+                    return Ok(Parts { response, address });
+                }
+                Err(failed) => failed,
+            };
+            if attempt == RETRIES_MAX || !self.may_retry(&failed) {
+                return Err(failed.error);
+            }
+            tokio::time::sleep(self.pause(attempt, failed.retry_after)?).await;
+            attempt += 1;
+        }
+    }
+
+    /// The answer to it before its body, if it is a success.
+    async fn begun(&self) -> Result<Response, Failed> {
+        let mut response = self.response().await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = self.body_of(&mut response, status).await?;
+        Err(refusal(&response, &body))
+    }
+
     /// Sends it and expects no body.
     pub(crate) async fn done(self) -> Result<Answer<()>, ClientError> {
         self.send().await.map(|(parts, _, _)| parts)
@@ -256,6 +294,9 @@ impl<'c> Call<'c> {
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }
+        if let Some(time) = self.time {
+            request = request.timeout(time);
+        }
         request.send().await.map_err(|error| self.network(&error))
     }
 
@@ -269,21 +310,11 @@ impl<'c> Call<'c> {
             request_id: text(&response, "strongroom-request"),
         };
         let next = text(&response, "strongroom-next");
-        let retry_after = text(&response, "retry-after").and_then(|text| text.parse().ok());
-        let is_problem = text(&response, "content-type")
-            .is_some_and(|kind| kind.starts_with("application/problem+json"));
         let body = self.body_of(&mut response, status).await?;
         if status.is_success() {
             return Ok((parts, Got { status, next }, body));
         }
-        let error = match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if is_problem => ClientError::Problem(Box::new(problem)),
-            Ok(_) | Err(_) => ClientError::Unintelligible {
-                status: status.as_u16(),
-                reason: "it is no problem document",
-            },
-        };
-        Err(Failed { error, retry_after: retry_after.map(Duration::from_secs), broke_off: false })
+        Err(refusal(&response, &body))
     }
 
     async fn body_of(
@@ -326,6 +357,45 @@ impl<'c> Call<'c> {
             error: ClientError::Unreachable { address, reason },
             retry_after: None,
             broke_off: !error.is_connect() && !error.is_builder(),
+        }
+    }
+}
+
+/// What an answer that is no success says, with this body.
+fn refusal(response: &Response, body: &[u8]) -> Failed {
+    let retry_after = text(response, "retry-after").and_then(|text| text.parse().ok());
+    let is_problem = text(response, "content-type")
+        .is_some_and(|kind| kind.starts_with("application/problem+json"));
+    let error = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if is_problem => ClientError::Problem(Box::new(problem)),
+        Ok(_) | Err(_) => ClientError::Unintelligible {
+            status: response.status().as_u16(),
+            reason: "it is no problem document",
+        },
+    };
+    Failed { error, retry_after: retry_after.map(Duration::from_secs), broke_off: false }
+}
+
+/// An answer that comes in parts.
+pub(crate) struct Parts {
+    response: Response,
+    address: String,
+}
+
+impl Parts {
+    /// The next part; nothing when all of them have come.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] for an answer that breaks off; [`ClientError::TimedOut`].
+    pub(crate) async fn next(&mut self) -> Result<Option<bytes::Bytes>, ClientError> {
+        let time = Duration::from_secs(PART_SECONDS_MAX);
+        match tokio::time::timeout(time, self.response.chunk()).await {
+            Ok(Ok(part)) => Ok(part),
+            Ok(Err(_)) => Err(ClientError::Unreachable {
+                address: self.address.clone(),
+                reason: "the answer broke off before its end".to_owned(),
+            }),
+            Err(_) => Err(ClientError::TimedOut(self.address.clone())),
         }
     }
 }

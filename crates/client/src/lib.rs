@@ -6,6 +6,7 @@
 //! Client data passes through it as JSON values, which are not wiped: the process that runs it is
 //! the one that asked for them.
 
+pub mod archive;
 pub mod export;
 pub mod import;
 

@@ -7,6 +7,7 @@
 //!
 //! A failed opening says nothing about why it failed: there is one [`Error::Damaged`].
 
+pub mod age;
 pub mod cobblestone;
 pub mod context;
 mod derived;

@@ -6,6 +6,7 @@
 
 pub mod admissions;
 pub mod api_keys;
+pub mod archives;
 pub mod audit;
 pub mod backends;
 pub mod blueprints;

@@ -6,6 +6,7 @@
 //! not panic, and ends soon with little memory, is watched by whoever runs the target.
 //! `docs/fuzzing.md` lists them.
 
+mod archives;
 mod imports;
 mod log;
 mod requests;
@@ -14,6 +15,7 @@ mod sealed;
 mod secrets;
 mod words;
 
+pub use archives::archive;
 pub use imports::{import_rows, mapping_file};
 pub use log::{audit_line, receipt};
 pub use requests::{list_query, request_bodies, request_headers, request_json};
@@ -65,6 +67,7 @@ macro_rules! targets {
 
 targets! {
     addresses: words::address_seeds,
+    archive: archives::archive_seeds,
     audit_line: log::line_seeds,
     class_terms: words::terms_seeds,
     cursor: secrets::cursor_seeds,

@@ -317,6 +317,7 @@ pub(super) fn body_seeds() -> Vec<Seed> {
     let batch_of_new = r#"{"items":[{"subject":{"external_id":"person-4711"},"notice":2,"fields":{}}],"atomic":true}"#;
     let batch_changes =
         r#"{"items":[{"external_id":"C-1024","if_match":3,"fields":{"fax":null}}]}"#;
+    let archive = r#"{"collections":["customers"],"recipients":["age1qqqq"]}"#;
     let terms = super::words::CLERK;
     let class = format!(r#"{{"name":"clerk","label":"Clerk","terms":{terms}}}"#);
     let replacement = format!(r#"{{"label":"Clerk","terms":{terms}}}"#);
@@ -370,6 +371,8 @@ pub(super) fn body_seeds() -> Vec<Seed> {
             "read-batch-removal",
             body("batch_removal", r#"{"items":[{"external_id":"C-1","if_match":"*"}]}"#),
         ),
+        ("read-archive", body("archive", archive)),
+        ("refused-archive", body("archive", &archive.replace("[\"age", "[1, \"AGE"))),
     ]
 }
 

@@ -319,6 +319,7 @@ const CODES: &[Code] = &[
         "The tenant has as many classes as it may.",
         "Delete one that nobody holds.",
     ),
+    ("nothing_to_archive", 409, "The tenant has no collections.", "Make one first."),
     (
         "too_many_collections",
         409,
@@ -434,6 +435,12 @@ const CODES: &[Code] = &[
         "Send the request again after `Retry-After`.",
     ),
     (
+        "too_many_archives",
+        503,
+        "As many archives are being made as may be at a time: 16, or 4 of the tenant.",
+        "Send the request again after `Retry-After`, or wait for those that are under way.",
+    ),
+    (
         "unavailable",
         503,
         "The store or a holder cannot be reached or is full, or the server is stopping.",
@@ -492,6 +499,7 @@ fn problems() -> Vec<Problem> {
         Problem::too_many_requests(TooMany { bound: Bound::Tenant, seconds: 1 }),
         Problem::unknown_host(),
         Problem::unlocking_already(),
+        Problem::archiving_already(),
         UnlockError::WrongKey.into(),
     ];
     let errors = [

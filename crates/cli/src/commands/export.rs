@@ -10,6 +10,7 @@ use strongroom_client::import::Format;
 use strongroom_model::CollectionName;
 use tokio::time::Instant;
 
+use crate::commands::archive::{self, RecipientArguments};
 use crate::commands::import::FormatArgument;
 use crate::commands::records::ShownArguments;
 use crate::exit::{Exit, Failure};
@@ -21,8 +22,14 @@ const LINE_SECONDS: u64 = 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportFile {
-    /// The collection
-    collection: CollectionName,
+    /// The collection; for an archive any number of them, or none for all that you may export
+    #[arg(value_name = "COLLECTION", required_unless_present = "archive")]
+    collections: Vec<CollectionName>,
+    /// Write an archive, sealed for its recipients: the format that `docs/formats/archive.md` describes
+    #[arg(long, conflicts_with_all = ["format", "fields", "reveal", "ids", "resume", "verify"])]
+    archive: bool,
+    #[command(flatten)]
+    recipients: RecipientArguments,
     /// The new file; until it is whole it has `.part` behind its name
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
@@ -47,6 +54,12 @@ pub(crate) struct ExportFile {
 
 impl ExportFile {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+        if self.archive {
+            return archive::export(session, self.collections, self.recipients, &self.to).await;
+        }
+        let [collection] = self.collections.as_slice() else {
+            return Err(Failure::usage("name one collection; only an archive takes several"));
+        };
         let format = match self.format {
             Some(FormatArgument::Csv) => Format::Csv,
             Some(FormatArgument::Ndjson) => Format::Ndjson,
@@ -58,7 +71,7 @@ impl ExportFile {
             return Err(Failure::usage("`--verify` compares NDJSON alone"));
         }
         let wanted = Export {
-            collection: self.collection,
+            collection: collection.clone(),
             format,
             shown: self.shown.shown(),
             page_records: self.page,

@@ -7,12 +7,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use strongroom_client::archive::ArchiveImport;
 use strongroom_client::import::{
     Checkpoints, Format, Mapping, Rejects, Rows, Summary, Verified, check, import, verify,
 };
 use strongroom_model::CollectionName;
 use tokio::time::Instant;
 
+use crate::commands::archive;
 use crate::exit::{Exit, Failure};
 use crate::files::{self, SecretFile};
 use crate::screen::say;
@@ -23,14 +25,26 @@ const LINE_SECONDS: u64 = 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The CSV or NDJSON file
+    /// The CSV or NDJSON file, or the archive
     file: PathBuf,
     /// The mapping file: which column becomes which field
-    #[arg(long, value_name = "FILE", required_unless_present = "exported")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["exported", "archive"])]
     map: Option<PathBuf>,
     /// The file is an NDJSON export; make its records those of this collection again
     #[arg(long, value_name = "COLLECTION", conflicts_with = "map")]
     exported: Option<CollectionName>,
+    /// The file is an archive; make the records of its collections again
+    #[arg(long, requires = "identity", conflicts_with_all = ["map", "exported", "format", "rejects", "dry_run", "resume", "checkpoint"])]
+    archive: bool,
+    /// The file with the identity that opens the archive, as `age-keygen` writes it
+    #[arg(long, value_name = "FILE", requires = "archive")]
+    identity: Option<PathBuf>,
+    /// Only these collections of the archive [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "archive")]
+    collections: Vec<CollectionName>,
+    /// Make collections that are not there as the archive describes them
+    #[arg(long, requires = "archive")]
+    create_collections: bool,
     /// How the file writes its rows [default: what its name tells]
     #[arg(long)]
     format: Option<FormatArgument>,
@@ -64,6 +78,12 @@ pub(crate) enum FormatArgument {
 
 impl Import {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+        if let (true, Some(identity)) = (self.archive, &self.identity) {
+            let collections = (!self.collections.is_empty()).then(|| self.collections.clone());
+            let (create_collections, verify) = (self.create_collections, self.verify);
+            let wanted = ArchiveImport { collections, create_collections, verify };
+            return archive::bring(session, &self.file, identity, &wanted, self.keep_rows).await;
+        }
         let format = match self.format {
             Some(FormatArgument::Csv) => Format::Csv,
             Some(FormatArgument::Ndjson) => Format::Ndjson,

@@ -2,6 +2,7 @@
 
 pub(crate) mod admissions;
 pub(crate) mod api_keys;
+pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod backends;
 pub(crate) mod blueprints;

@@ -1,0 +1,10 @@
+//! Archives: collections of a tenant as one sealed stream, which only its recipients open.
+
+mod begin;
+mod tar;
+mod writer;
+
+pub use begin::{Archive, BeginArchive, begin};
+/// For whom an archive is sealed.
+pub use strongroom_crypto::age::{RECIPIENTS_MAX, Recipient};
+pub use writer::{ArchiveWriter, FilesDigest};
