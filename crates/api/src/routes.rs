@@ -120,6 +120,7 @@ pub(crate) fn all() -> Routes {
             .routes(api_keys::routes())
             .routes(classes::routes())
             .routes(audit::routes())
+            .routes(jobs::routes())
     };
     let of_tenants = of_both()
         .routes(collections::routes())
@@ -129,8 +130,10 @@ pub(crate) fn all() -> Routes {
         .routes(receipts::routes())
         .routes(admissions::routes())
         .routes(users::routes_of_tenants());
-    let of_provider =
-        of_both().routes(backends::routes()).routes(blueprints::routes()).routes(jobs::routes());
+    let of_provider = of_both()
+        .routes(backends::routes())
+        .routes(blueprints::routes())
+        .routes(jobs::routes_of_provider());
     let version_1 = Routes::default()
         .routes(system::routes())
         .routes(invitations::routes())

@@ -63,7 +63,7 @@ pub use collections::{Collection, CollectionChange, Field, NewCollection, NewFie
 pub use erasures::{Erasure, ErasureTarget, Forecast, NewErasure, Retained};
 pub use error::ClientError;
 pub use invitations::{Invitation, Redeemed, SessionToken};
-pub use jobs::{Job, JobBlueprint, JobItem, JobOutcomes, JobProgress};
+pub use jobs::{Job, JobBlueprint, JobImport, JobItem, JobOutcomes, JobProgress};
 pub use listing::{Listed, Page};
 pub use problem::{Flaw, Problem, ProblemCode};
 pub use receipts::Receipt;

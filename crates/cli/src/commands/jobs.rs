@@ -51,10 +51,10 @@ pub(crate) enum Jobs {
 
 impl Jobs {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let client = &session.client;
+        let scoped = session.scoped().await?;
         match self {
             Self::List(page) => session.screen.list(
-                &client.jobs(&page.page()).await?,
+                &scoped.jobs(&page.page()).await?,
                 &[
                     ("ID", "/id"),
                     ("KIND", "/kind"),
@@ -62,12 +62,13 @@ impl Jobs {
                     ("DONE", "/progress/done"),
                     ("TOTAL", "/progress/total"),
                     ("FAILED", "/outcomes/failed"),
+                    ("REJECTED", "/outcomes/rejected"),
                     ("ASKED", "/asked_at"),
                 ],
             ),
-            Self::Show { job } => session.screen.one(&client.job(job).await?),
+            Self::Show { job } => session.screen.one(&scoped.job(job).await?),
             Self::Items { job, page } => session.screen.list(
-                &client.job_items(job, &page.page()).await?,
+                &scoped.job_items(job, &page.page()).await?,
                 &[
                     ("TENANT", "/tenant"),
                     ("OUTCOME", "/outcome"),
@@ -80,17 +81,18 @@ impl Jobs {
                 session.screen.one(&job)?;
                 report(&job.value)
             }
-            Self::Cancel { job } => session.screen.one(&client.cancel_job(job).await?),
+            Self::Cancel { job } => session.screen.one(&scoped.cancel_job(job).await?),
         }
     }
 }
 
 /// Waits until a job has ended, and shows how far it is.
 pub(crate) async fn wait(session: &Session, job: JobId) -> Result<Answer<Job>, Failure> {
+    let scoped = session.scoped().await?;
     let mut progress = Progress::new();
     let mut pause = PAUSE;
     loop {
-        let answer = session.client.job(job).await?;
+        let answer = scoped.job(job).await?;
         if answer.value.has_ended() {
             progress.end();
             return Ok(answer);
@@ -115,6 +117,15 @@ pub(crate) fn report(job: &Job) -> Result<(), Failure> {
         let problem = problem.unwrap_or_default();
         return Err(Failure::new(Exit::Partly, format!("the job is {}{problem}", job.state)));
     }
+    if job.outcomes.rejected > 0 {
+        return Err(Failure::new(
+            Exit::Partly,
+            format!(
+                "{} rows were rejected; see `strongroom jobs rejects {}`",
+                job.outcomes.rejected, job.id
+            ),
+        ));
+    }
     if job.outcomes.failed > 0 {
         return Err(Failure::new(
             Exit::Partly,
@@ -126,6 +137,16 @@ pub(crate) fn report(job: &Job) -> Result<(), Failure> {
 
 fn line(job: &Job) -> String {
     let outcomes = &job.outcomes;
+    if job.import.is_some() {
+        return format!(
+            "{} of {} rows: {} created, {} there already, {} rejected",
+            job.progress.done,
+            job.progress.total,
+            outcomes.created,
+            outcomes.exists,
+            outcomes.rejected
+        );
+    }
     format!(
         "{} of {}: {} applied, {} with own edits kept, {} unchanged, {} not there, {} failed",
         job.progress.done,

@@ -21,6 +21,9 @@ use crate::snapshot::{Loaded, Snapshot};
 use crate::subjects::new_head;
 use crate::{Flaw, TenantCtx, Vault, VaultError, keyspace};
 
+/// What is wrong with a reference that leads nowhere.
+pub(crate) const NO_SUCH_RECORD: &str = "refers to a record that there is not";
+
 /// A record that is about to be created.
 pub(crate) struct Planned {
     pub(crate) id: RecordId,
@@ -368,7 +371,7 @@ impl<'v> Writer<'v> {
         let subject = self.snapshot.subject(ctx.tenant(), hit.subject).await?;
         match subject.filter(|subject| subject.state != SubjectState::Erased) {
             Some(_) => Ok(hit),
-            None => Err(VaultError::invalid(pointer, "refers to a record that there is not")),
+            None => Err(VaultError::invalid(pointer, NO_SUCH_RECORD)),
         }
     }
 
@@ -380,7 +383,7 @@ impl<'v> Writer<'v> {
         value: &ClearValue,
         pointer: &str,
     ) -> Result<Hit, VaultError> {
-        let wrong = || VaultError::invalid(pointer, "refers to a record that there is not");
+        let wrong = || VaultError::invalid(pointer, NO_SUCH_RECORD);
         let collection = self.snapshot.collection(ctx.tenant(), target).await?.ok_or_else(wrong)?;
         if let Some(external_id) = value.member("external_id").and_then(ClearValue::as_text) {
             let known = (collection.number.0, external_id.to_owned());
