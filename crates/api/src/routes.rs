@@ -17,8 +17,9 @@ use crate::rates::RateLimits;
 use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
-    admissions, api_keys, audit, backends, blueprints, classes, collections, erasures, invitations,
-    jobs, openapi, receipts, records, sessions, subjects, system, tenants, users, whoami,
+    admissions, api_keys, audit, backends, blueprints, classes, collections, erasures, imports,
+    invitations, jobs, openapi, receipts, records, sessions, subjects, system, tenants, users,
+    whoami,
 };
 
 /// What handlers share.
@@ -129,6 +130,7 @@ pub(crate) fn all() -> Routes {
         .routes(erasures::routes())
         .routes(receipts::routes())
         .routes(admissions::routes())
+        .routes(imports::routes())
         .routes(users::routes_of_tenants());
     let of_provider = of_both()
         .routes(backends::routes())

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    BlueprintName, CollectionName, Import, JobId, JobKind, JobOutcome, JobState, Progress, TenantId,
-    Timestamp,
+    BlueprintName, CollectionName, Import, JobId, JobKind, JobOutcome, JobState, Progress,
+    TenantId, Timestamp,
 };
 use strongroom_vault::jobs;
 use utoipa::ToSchema;

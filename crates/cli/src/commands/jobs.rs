@@ -1,11 +1,11 @@
 //! `strongroom jobs`: long-running work of the server.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use strongroom_client::{Answer, Job};
+use strongroom_client::{Answer, Job, Page};
 use strongroom_model::JobId;
 use tokio::time::Instant;
 
@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Where nobody looks at a bar, a line is said so often.
 const LINE_SECONDS: u64 = 10;
+/// Rejects that are asked for at once.
+const REJECTS_AT_ONCE: u32 = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
@@ -36,6 +38,11 @@ pub(crate) enum Jobs {
         job: JobId,
         #[command(flatten)]
         page: PageArguments,
+    },
+    /// Write the rejects of an import to standard output, one JSON object a line
+    Rejects {
+        /// The job's id
+        job: JobId,
     },
     /// Wait until a job has ended
     Wait {
@@ -76,6 +83,19 @@ impl Jobs {
                     ("PROBLEM", "/problem"),
                 ],
             ),
+            Self::Rejects { job } => {
+                let mut page = Page { limit: Some(REJECTS_AT_ONCE), cursor: None };
+                loop {
+                    let (lines, next) = scoped.import_rejects(job, &page).await?.value;
+                    std::io::stdout()
+                        .write_all(&lines)
+                        .map_err(|error| Failure::local(format!("standard output: {error}")))?;
+                    if next.is_none() {
+                        return Ok(());
+                    }
+                    page.cursor = next;
+                }
+            }
             Self::Wait { job } => {
                 let job = wait(session, job).await?;
                 session.screen.one(&job)?;
