@@ -76,7 +76,7 @@ async fn a_file_sent_in_parts_becomes_records_and_each_bad_row_says_why() {
     let server = Server::memory().await;
     let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
     let key = clinic.tenant.key(&server, &["owner"]).await;
-    let job = begin(&key, json!({"format": "csv", "mapping": visits()})).await;
+    let job = begin(&key, json!({"mapping": visits()})).await;
     let first =
         "number,person,patient,fee,day\nK-1,1,P-1,1.50,2020-01-31\nK-2,1,P-9,2,2020-01-31\n";
     let second =
@@ -106,7 +106,7 @@ async fn a_file_sent_in_parts_becomes_records_and_each_bad_row_says_why() {
     assert_eq!(rejected[0]["errors"][0]["pointer"], "/fields/patient");
     assert_eq!((&rejected[1]["part"], &rejected[1]["line"]), (&json!(2), &json!(2)));
     let made = key.post("/collections/visits/records:lookup", json!({"external_id": "K-1"})).await;
-    assert_eq!(made.ok()["fields"]["fee"], "1.5");
+    assert_eq!(made.ok()["fields"]["fee"], "1.50");
     // The line names the asker, and the job through which it was done.
     let lines = key.all("/audit", 1000).await;
     let line = lines
@@ -304,12 +304,14 @@ async fn a_job_stops_when_whoever_asked_may_not_any_more() {
     let server = Server::memory().await;
     let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
     let owner = &clinic.tenant.owner;
-    let key = clinic.tenant.key(&server, &["owner"]).await;
+    let ends = server.clock.in_seconds(DAY);
+    let body = json!({"label": "importer", "classes": ["owner"], "expires_at": ends});
+    let made = owner.post("/api-keys", body).await.ok();
+    let mine = made["id"].as_str().unwrap();
+    let key = owner.with_token(made["token"].as_str().unwrap());
     let job = begin(&key, json!({"mapping": people()})).await;
     let rows = "number,name,email\nN-1,Nora,nora@new.example\n";
     assert_eq!(part(&key, &job, 1, rows).await.status, 200);
-    let keys = owner.all("/api-keys", 100).await;
-    let mine = keys.last().unwrap()["id"].as_str().unwrap().to_owned();
     let before = owner.all("/collections/patients/records", 100).await.len();
     assert_eq!(start(&key, &job, 1).await.status, 200);
     let revoked = owner.delete(&format!("/api-keys/{mine}")).await;
@@ -348,4 +350,22 @@ async fn an_erasure_ends_the_imports_of_its_tenant_and_nothing_of_them_opens_aft
     // Another tenant's goes on.
     let theirs = other.tenant.owner.get(&at(&elsewhere, "")).await.ok();
     assert_eq!(theirs["state"], "uploading");
+}
+
+#[tokio::test]
+async fn a_job_that_was_stopped_makes_nothing_more() {
+    let server = Server::memory().await;
+    let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
+    let owner = &clinic.tenant.owner;
+    let before = owner.all("/collections/patients/records", 100).await.len();
+    let rows = "number,name,email\nN-1,Nora,nora@new.example\n";
+    let job = send(owner, json!({"mapping": people()}), rows).await;
+    assert_eq!(owner.post(&at(&job, "/cancel"), json!({})).await.status, 200);
+    let stopped = ended(&server, owner, &job).await;
+    assert_eq!(stopped["state"], "cancelled");
+    assert_eq!(stopped["progress"], json!({"done": 0, "total": 1}));
+    assert_eq!(owner.all("/collections/patients/records", 100).await.len(), before);
+    // The same file again makes what was not made.
+    let again = send(owner, json!({"mapping": people()}), rows).await;
+    assert_eq!(ended(&server, owner, &again).await["outcomes"]["created"], 1);
 }

@@ -83,8 +83,12 @@ impl Vault {
             gather(ctx, snapshot, &allowed, &records).await?;
         let MayImport { collection, event, .. } = allowed;
         let event = if import.dry_run { event } else { AuditEvent { touches, ..event } };
-        let mut batch =
-            if import.dry_run { writer.snapshot.into_batch() } else { writer.finish(ctx).await? };
+        let (mut batch, grown) = if import.dry_run {
+            (writer.snapshot.into_batch(), None)
+        } else {
+            let (batch, grown) = writer.finish(ctx).await?;
+            (batch, Some(grown))
+        };
         let mut waiting = Vec::new();
         for ((line, record), outcome) in lines.into_iter().zip(records).zip(outcomes) {
             match outcome {

@@ -104,6 +104,22 @@ impl<'v> Writer<'v> {
         self.snapshot.vault
     }
 
+    /// Takes numbers for records about nobody before anything that they refer to is read as a fact:
+    /// taking them changes the head of the collection's filler, which they may refer to.
+    pub(crate) async fn reserve(&mut self, ctx: &TenantCtx) -> Result<(), VaultError> {
+        let needed = match self.collection.subject {
+            SubjectRule::Own => false,
+            SubjectRule::Nobody => true,
+            SubjectRule::Through(_) => self.collection.filler.is_some(),
+        };
+        if needed && !self.filler_reserved {
+            let vault = self.vault();
+            vault.reserve_filler(ctx.tenant(), &self.collection, self.records).await?;
+            self.filler_reserved = true;
+        }
+        Ok(())
+    }
+
     /// The record that has this external id, among those that are there and those that are planned.
     pub(crate) async fn look(
         &mut self,
