@@ -9,6 +9,7 @@
 )]
 
 mod import;
+mod job;
 mod kill;
 mod people;
 mod start;

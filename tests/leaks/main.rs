@@ -1,10 +1,16 @@
 //! The program as it is built, and what leaves it: log, metrics, traces, files, and its memory.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../../crates/cli/tests/harness/collector.rs"]
 #[expect(dead_code, unreachable_pub, reason = "not every test needs all of it")]
 mod collector;
 mod exports;
+mod jobs;
 mod remains;
 
 use strongroom_tests::Caller;

@@ -19,6 +19,7 @@ mod doors;
 mod erasure;
 mod export;
 mod first_tenant;
+mod import_jobs;
 mod locked;
 mod log;
 mod reasons;

@@ -27,6 +27,7 @@ mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gates;
+mod imports;
 mod invitations;
 mod jobs;
 mod json;

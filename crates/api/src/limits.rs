@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of the body of an import.
 pub const IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most bytes of a part of a file.
+pub(crate) const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most bytes of a body on the routes that need no credential.
 pub const PUBLIC_BYTES_MAX: usize = 16 * 1024;
 /// How deep a body may be nested.

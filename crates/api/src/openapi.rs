@@ -32,6 +32,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("blueprint", "The blueprint's name.", "^[a-z][a-z0-9_]{0,62}$"),
     ("version", "The version's number.", "^[1-9][0-9]{0,8}$"),
     ("job", "The job's id.", "^job_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("part", "The number of the part, from 1.", "^[1-9][0-9]{0,5}$"),
     ("key", "The API key's id.", "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("record", "The record's id.", "^rec_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("subject", "The subject's id.", "^sub_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
@@ -258,7 +259,7 @@ fn headers_of(status: &str, response: &Value) -> Vec<(&'static str, &'static str
     if schema.starts_with("ListOf_") {
         headers.push(("Link", "Next"));
     }
-    if response.pointer("/content/text~1csv").is_some() {
+    if response.pointer("/content/application~1x-ndjson").is_some() {
         headers.extend([("Link", "Next"), ("Strongroom-Next", "Cursor")]);
     }
     headers

@@ -84,6 +84,15 @@ pub(crate) const TABLE: &[Entry] = &[
     ("GET", "/v1/provider/jobs/{job}", needs(Action::ManageTenants)),
     ("GET", "/v1/provider/jobs/{job}/items", needs(Action::ManageTenants)),
     ("POST", "/v1/provider/jobs/{job}/cancel", needs(Action::ManageTenants)),
+    // Jobs of a tenant: for whoever asked for them, and holders of `manage_settings`.
+    ("GET", "/v1/tenants/{tenant}/jobs", Gate::SignedIn),
+    ("GET", "/v1/tenants/{tenant}/jobs/{job}", Gate::SignedIn),
+    ("POST", "/v1/tenants/{tenant}/jobs/{job}/cancel", Gate::SignedIn),
+    ("GET", "/v1/tenants/{tenant}/jobs/{job}/rejects", Gate::SignedIn),
+    // Imports as jobs. The rest is for whoever asked.
+    ("POST", "/v1/tenants/{tenant}/imports", needs(Action::Create)),
+    ("PUT", "/v1/tenants/{tenant}/jobs/{job}/parts/{part}", Gate::SignedIn),
+    ("POST", "/v1/tenants/{tenant}/jobs/{job}/start", Gate::SignedIn),
     // Permission classes. Everybody may see what the tenant's classes allow.
     ("GET", "/v1/tenants/{tenant}/class-templates", Gate::SignedIn),
     ("POST", "/v1/tenants/{tenant}/classes", needs(Action::ManageClasses)),

@@ -191,6 +191,16 @@ impl Problem {
         )
     }
 
+    /// The body is not declared as a part of a file.
+    pub(crate) fn no_table() -> Self {
+        Self::new(
+            MEDIA,
+            "unsupported_media_type",
+            "the body must be a part of a file, with the header `Content-Type: text/csv` or \
+             `application/x-ndjson`",
+        )
+    }
+
     /// The body is packed.
     pub(crate) fn packed() -> Self {
         let detail = "the body must come as it is, without `Content-Encoding`";
@@ -659,6 +669,13 @@ pub(crate) struct FlawDocument {
     pointer: String,
     /// What, without repeating the value.
     detail: String,
+}
+
+impl FlawDocument {
+    /// What is wrong at a place.
+    pub(crate) fn of(pointer: &str, detail: &str) -> Self {
+        Self { pointer: pointer.to_owned(), detail: detail.to_owned() }
+    }
 }
 
 impl From<&Flaw> for FlawDocument {

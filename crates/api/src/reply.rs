@@ -91,6 +91,19 @@ impl Reply {
         reply
     }
 
+    /// A page of a list, one item a line.
+    pub(crate) fn lines<T>(
+        answer: &Answer<Listed<T>>,
+        page: &Page,
+        bytes: Wiping<Vec<u8>>,
+    ) -> Self {
+        let next = answer.value.next.as_deref();
+        let media_type = "application/x-ndjson";
+        let mut reply = Self { media_type, ..Self::raw(bytes) }.next(page, next).lines_of(answer);
+        reply.headers.extend(next.map(|next| (NEXT_HEADER, next.to_owned())));
+        reply
+    }
+
     /// A record as its caller sees it.
     pub(crate) fn record<T>(answer: &Answer<T>, record: &RecordView) -> Self {
         Self::raw(crate::wire::write_one(record)).version(record.version).lines_of(answer)

@@ -18,8 +18,8 @@ use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
     admissions, api_keys, archives, audit, backends, blueprints, classes, collections, erasures,
-    invitations, jobs, openapi, receipts, records, recovery, sessions, subjects, system, tenants,
-    users, whoami,
+    imports, invitations, jobs, openapi, receipts, records, recovery, sessions, subjects, system,
+    tenants, users, whoami,
 };
 
 /// What handlers share.
@@ -123,6 +123,7 @@ pub(crate) fn all() -> Routes {
             .routes(api_keys::routes())
             .routes(classes::routes())
             .routes(audit::routes())
+            .routes(jobs::routes())
     };
     let of_tenants = of_both()
         .routes(collections::routes())
@@ -133,9 +134,12 @@ pub(crate) fn all() -> Routes {
         .routes(receipts::routes())
         .routes(admissions::routes())
         .routes(recovery::routes())
+        .routes(imports::routes())
         .routes(users::routes_of_tenants());
-    let of_provider =
-        of_both().routes(backends::routes()).routes(blueprints::routes()).routes(jobs::routes());
+    let of_provider = of_both()
+        .routes(backends::routes())
+        .routes(blueprints::routes())
+        .routes(jobs::routes_of_provider());
     let version_1 = Routes::default()
         .routes(system::routes())
         .routes(invitations::routes())

@@ -217,6 +217,7 @@ const fn through_number(kind: Through) -> u8 {
         Through::Backend => 1,
         Through::Connection => 2,
         Through::Grant => 3,
+        Through::Job => 4,
     }
 }
 
@@ -225,6 +226,7 @@ const fn through_of(number: u8) -> Option<Through> {
         1 => Some(Through::Backend),
         2 => Some(Through::Connection),
         3 => Some(Through::Grant),
+        4 => Some(Through::Job),
         _ => None,
     }
 }

@@ -193,8 +193,12 @@ fn touches() -> impl Strategy<Value = Vec<Touch>> {
 
 fn decoded() -> impl Strategy<Value = DecodedEvent> {
     let id = any::<[u8; 16]>();
-    let through =
-        prop_oneof![Just(Through::Backend), Just(Through::Connection), Just(Through::Grant)];
+    let through = prop_oneof![
+        Just(Through::Backend),
+        Just(Through::Connection),
+        Just(Through::Grant),
+        Just(Through::Job)
+    ];
     let rule = (id, any::<u64>(), any::<u16>()).prop_map(|(id, version, rule)| RuleRef {
         class: ClassId::from_bytes(id),
         version,

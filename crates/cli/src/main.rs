@@ -88,7 +88,7 @@ async fn ask(command: Command, common: &Common, settings: &Settings) -> Result<(
         Command::Receipts(command @ commands::receipts::Receipts::Key { .. }) => {
             command.run(&Session::public(common, settings)?).await
         }
-        Command::Import(import) if import.dry_run => {
+        Command::Import(import) if import.dry_run && !import.job => {
             import.run(&Session::public(common, settings)?).await
         }
         other => {

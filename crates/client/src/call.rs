@@ -154,6 +154,11 @@ impl<'c> Call<'c> {
         Self::new(client, Method::PUT, path, Again::Harmful)
     }
 
+    /// A PUT that may be sent twice.
+    pub(crate) fn put_again(client: &'c Client, path: String) -> Self {
+        Self::new(client, Method::PUT, path, Again::Harmless)
+    }
+
     pub(crate) fn patch(client: &'c Client, path: String) -> Self {
         Self::new(client, Method::PATCH, path, Again::Harmful)
     }
@@ -178,6 +183,12 @@ impl<'c> Call<'c> {
         self.body = Some(bytes.into());
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(self)
+    }
+
+    pub(crate) fn bytes(mut self, media_type: &'static str, body: Vec<u8>) -> Self {
+        self.body = Some(body.into());
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self
     }
 
     /// Sends it and reads an answer of this shape.

@@ -1,10 +1,11 @@
-//! Jobs: long-running work, watched and stopped by operators.
+//! Jobs: long-running work, watched and stopped by whoever asked for it, by operators, and in a tenant by
+//! holders of `manage_settings`.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{BlueprintName, JobId, TenantId};
+use strongroom_model::{BlueprintName, CollectionName, JobId, TenantId};
 
 use crate::call::Call;
-use crate::{Answer, Client, ClientError, Listed, Page};
+use crate::{Answer, ClientError, Listed, Page, Scoped};
 
 /// A long-running piece of work.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,8 +15,12 @@ pub struct Job {
     /// What is to be done.
     pub kind: String,
     /// The blueprint that tenants are given.
-    pub blueprint: JobBlueprint,
-    /// Where it stands: `queued`, `running`, `done`, `cancelled`, `failed`.
+    #[serde(default)]
+    pub blueprint: Option<JobBlueprint>,
+    /// What is imported.
+    #[serde(default)]
+    pub import: Option<JobImport>,
+    /// Where it stands: `uploading`, `queued`, `running`, `done`, `cancelled`, `failed`.
     pub state: String,
     /// When it was asked for, RFC 3339.
     pub asked_at: String,
@@ -37,7 +42,7 @@ pub struct Job {
 impl Job {
     /// Whether nothing will be done any more.
     pub fn has_ended(&self) -> bool {
-        !matches!(self.state.as_str(), "queued" | "running")
+        !matches!(self.state.as_str(), "uploading" | "queued" | "running")
     }
 }
 
@@ -51,6 +56,17 @@ pub struct JobBlueprint {
     /// How many tenants were named; absent where it is every one that has the blueprint.
     #[serde(default)]
     pub tenants: Option<u64>,
+}
+
+/// The import of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobImport {
+    /// The collection whose records are made.
+    pub collection: CollectionName,
+    /// Whether everything is looked at and nothing is made.
+    pub dry_run: bool,
+    /// Parts of the file that are there.
+    pub parts: u32,
 }
 
 /// How far a job has come, in items.
@@ -75,6 +91,15 @@ pub struct JobOutcomes {
     pub skipped: u64,
     /// They got nothing of it.
     pub failed: u64,
+    /// Rows of which a record was made, or would have been.
+    #[serde(default)]
+    pub created: u64,
+    /// Rows whose external id was there.
+    #[serde(default)]
+    pub exists: u64,
+    /// Rows that became no record.
+    #[serde(default)]
+    pub rejected: u64,
 }
 
 /// What became of one item of a job.
@@ -91,26 +116,24 @@ pub struct JobItem {
     pub problem: Option<String>,
 }
 
-const PATH: &str = "/v1/provider/jobs";
-
-impl Client {
-    /// The jobs: for operators.
+impl Scoped<'_> {
+    /// The jobs: of the provider, or of a tenant those that the caller may see.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn jobs(&self, page: &Page) -> Result<Answer<Listed<Job>>, ClientError> {
-        Call::get(self, PATH.to_owned()).query(page.query()).read().await
+        Call::get(self.client, self.path("jobs")).query(page.query()).read().await
     }
 
-    /// One job: for operators.
+    /// One job.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn job(&self, job: JobId) -> Result<Answer<Job>, ClientError> {
-        Call::get(self, format!("{PATH}/{job}")).read().await
+        Call::get(self.client, self.path(&format!("jobs/{job}"))).read().await
     }
 
-    /// What became of the items of a job: for operators.
+    /// What became of the items of a job of the provider: for operators.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -119,14 +142,15 @@ impl Client {
         job: JobId,
         page: &Page,
     ) -> Result<Answer<Listed<JobItem>>, ClientError> {
-        Call::get(self, format!("{PATH}/{job}/items")).query(page.query()).read().await
+        let path = self.path(&format!("jobs/{job}/items"));
+        Call::get(self.client, path).query(page.query()).read().await
     }
 
-    /// Stops a job: for operators.
+    /// Stops a job.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn cancel_job(&self, job: JobId) -> Result<Answer<Job>, ClientError> {
-        Call::ask(self, format!("{PATH}/{job}/cancel")).read().await
+        Call::ask(self.client, self.path(&format!("jobs/{job}/cancel"))).read().await
     }
 }

@@ -1,7 +1,7 @@
 //! The Rust client: the API's nouns as typed calls over HTTP, and the import and export of files.
 //!
 //! This crate knows the API's paths, headers, bodies and problems, when a request may be sent
-//! again, and how a mapping file turns a CSV or NDJSON file into records. It does *not* know the
+//! again, and in which batches and parts the rows of a file travel. It does *not* know the
 //! vault, keys, ciphers or policy, where a token is kept, or how anything is shown to people.
 //! Client data passes through it as JSON values, which are not wiped: the process that runs it is
 //! the one that asked for them.
@@ -65,15 +65,14 @@ pub use collections::{Collection, CollectionChange, Field, NewCollection, NewFie
 pub use erasures::{Erasure, ErasureTarget, Forecast, NewErasure, Retained};
 pub use error::ClientError;
 pub use invitations::{Invitation, Redeemed, SessionToken};
-pub use jobs::{Job, JobBlueprint, JobItem, JobOutcomes, JobProgress};
+pub use jobs::{Job, JobBlueprint, JobImport, JobItem, JobOutcomes, JobProgress};
 pub use listing::{Listed, Page};
-pub use problem::{Flaw, Problem, ProblemCode};
+pub use problem::{Problem, ProblemCode};
 pub use receipts::Receipt;
-pub use records::{
-    ImportItem, ImportResult, ImportStatus, NamedSubject, NewRecord, Record, RecordChange, Shown,
-};
+pub use records::{ImportResult, ImportStatus, NewRecord, Record, RecordChange, Shown};
 pub use recovery::{RecoveredOwner, Recovery, RecoveryNotice, RedeemedRecovery};
 pub use secret::Secret;
+pub use strongroom_tables::{Flaw, ImportItem, NamedSubject};
 pub use subjects::{NewSubject, Subject, SubjectRecord};
 pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};
 pub use tenants::{NewOwner, NewTenant, NewTenantAnswer, Tenant, TenantBlueprint};

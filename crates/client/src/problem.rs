@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strongroom_tables::Flaw;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
@@ -75,15 +76,6 @@ impl From<ProblemCode> for String {
     fn from(code: ProblemCode) -> Self {
         code.as_str().to_owned()
     }
-}
-
-/// What is wrong with one part of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flaw {
-    /// Where: a JSON pointer (RFC 6901) into the request's body.
-    pub pointer: String,
-    /// What, without the value.
-    pub detail: String,
 }
 
 /// Why the server refused a request. It never holds a value of a client.

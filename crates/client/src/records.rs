@@ -5,11 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_model::{
-    CollectionName, ExternalId, FieldName, Label, Purpose, RecordId, SubjectId, Timestamp, UserId,
+    CollectionName, ExternalId, FieldName, Label, Purpose, RecordId, Timestamp, UserId,
 };
 
 use crate::call::Call;
-use crate::{Answer, ClientError, Flaw, IfMatch, Listed, Page, Scoped};
+use crate::{Answer, ClientError, Flaw, IfMatch, ImportItem, Listed, NamedSubject, Page, Scoped};
 
 /// An entry of a collection, as the caller sees it. It prints without its values.
 #[derive(Clone, Serialize, Deserialize)]
@@ -105,43 +105,6 @@ pub struct RecordChange {
     /// To whom it is assigned from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignees: Option<Vec<UserId>>,
-}
-
-/// By what a record names the person whom it is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum NamedSubject {
-    /// A subject that there is.
-    Id(SubjectId),
-    /// The subject with this external id, who is made with the record if there is none.
-    External {
-        /// The id that the SaaS product has for the person.
-        external_id: ExternalId,
-    },
-}
-
-/// One item of an import.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct ImportItem {
-    /// The id that the SaaS product has for it; what exists under it is left as it is.
-    pub external_id: ExternalId,
-    /// Whom it is about, if the collection's rule is not to decide.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<NamedSubject>,
-    /// Where the data comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Label>,
-    /// When it was collected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub collected_at: Option<Timestamp>,
-    /// The version of the notice that was in force then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<u32>,
-    /// For what it may be used; absent: what the collection says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purposes: Option<Vec<Purpose>>,
-    /// Its values.
-    pub fields: Map<String, Value>,
 }
 
 /// What became of one item of an import.

@@ -125,6 +125,8 @@ pub enum Through {
     Connection,
     /// A support grant.
     Grant,
+    /// A job that the principal asked for.
+    Job,
 }
 
 /// A rule of a version of a class.

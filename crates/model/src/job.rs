@@ -1,6 +1,11 @@
 //! Jobs: long-running pieces of work that are asked for, watched, and can be stopped.
 
-use crate::{BlueprintId, BlueprintName, JobId, Principal, TenantId, Timestamp};
+use std::net::IpAddr;
+
+use crate::{
+    BackendId, BlueprintId, BlueprintName, CollectionName, JobId, KeyId, Principal, Purpose,
+    SessionId, TenantId, Timestamp, UserId, WrongState,
+};
 
 /// A long-running piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -42,6 +47,12 @@ pub struct Job {
     /// Why it could not go on, as a stable word.
     #[n(11)]
     pub problem: Option<String>,
+    /// With whose rights it is done; absent for the provider's own jobs.
+    #[n(12)]
+    pub asker: Option<Asker>,
+    /// The leaf whose key seals what it keeps of clients' data; absent if it keeps nothing.
+    #[n(13)]
+    pub slot: Option<u64>,
 }
 
 impl Job {
@@ -60,27 +71,63 @@ impl Job {
             checkpoint: Vec::new(),
             lease: None,
             problem: None,
+            asker: None,
+            slot: None,
         }
+    }
+
+    /// For whom it is done: the user whom a credential acted for, else whoever asked.
+    pub fn author(&self) -> Principal {
+        let user = self.asker.as_ref().and_then(|asker| asker.acting_for);
+        user.map_or(self.asked_by, Principal::User)
+    }
+
+    /// Ends it. Nobody works on it any more, and from where it was asked for is forgotten.
+    ///
+    /// # Errors
+    /// [`WrongState`] if the present state does not lead there.
+    pub fn end(
+        &mut self,
+        how: fn(JobState) -> Result<JobState, WrongState>,
+        problem: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), WrongState> {
+        self.state = how(self.state)?;
+        self.problem = problem.map(str::to_owned);
+        self.ended_at = Some(now);
+        self.lease = None;
+        if let Some(asker) = &mut self.asker {
+            asker.address = None;
+        }
+        Ok(())
     }
 
     /// Counts an item that is done.
     pub fn count(&mut self, outcome: JobOutcome) {
-        self.progress.done = self.progress.done.saturating_add(1);
+        self.count_many(outcome, 1);
+    }
+
+    /// Counts items that are done.
+    pub fn count_many(&mut self, outcome: JobOutcome, items: u64) {
+        if items == 0 {
+            return;
+        }
+        self.progress.done = self.progress.done.saturating_add(items);
         match self.outcomes.binary_search_by_key(&outcome, |count| count.outcome) {
             Ok(place) => {
                 if let Some(count) = self.outcomes.get_mut(place) {
-                    count.items = count.items.saturating_add(1);
+                    count.items = count.items.saturating_add(items);
                 }
             }
-            Err(place) => self.outcomes.insert(place, OutcomeCount { outcome, items: 1 }),
+            Err(place) => self.outcomes.insert(place, OutcomeCount { outcome, items }),
         }
     }
 
-    /// Whether somebody may take it up: it has not ended, and nobody else works on it.
+    /// Whether somebody may take it up: there is something to do, and nobody else works on it.
     pub fn is_free_for(&self, worker: [u8; 16], now: Timestamp) -> bool {
         let leased =
             self.lease.as_ref().is_some_and(|lease| lease.worker != worker && now < lease.until);
-        !self.state.has_ended() && !leased
+        self.state.is_due() && !leased
     }
 }
 
@@ -90,6 +137,153 @@ pub enum JobKind {
     /// Tenants are given a version of their blueprint.
     #[n(0)]
     ApplyBlueprint(#[n(0)] ApplyBlueprint),
+    /// Records are made of the rows of a file.
+    #[n(1)]
+    Import(#[n(0)] Import),
+}
+
+/// Whoever asked for a tenant's job. The job is decided with the rights that they have when it is done.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Asker {
+    /// The credential that was shown.
+    #[n(0)]
+    pub credential: AskedWith,
+    /// The user for whom it acted.
+    #[n(1)]
+    pub acting_for: Option<UserId>,
+    /// The purpose that the request stated.
+    #[n(2)]
+    pub purpose: Option<Purpose>,
+    /// From where it came; forgotten when the job has ended.
+    #[n(3)]
+    pub address: Option<IpAddr>,
+}
+
+/// The credential with which a job was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum AskedWith {
+    /// A user's session.
+    #[n(0)]
+    Session(#[n(0)] SessionId),
+    /// An API key.
+    #[n(1)]
+    ApiKey(#[n(0)] KeyId),
+    /// A backend of the provider, and the number of the secret that it showed.
+    #[n(2)]
+    Backend(#[n(0)] BackendId, #[n(1)] u32),
+}
+
+/// An import, and how far its upload and its rows have come.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Import {
+    /// The collection whose records are made.
+    #[n(0)]
+    pub collection: CollectionName,
+    /// Whether everything is looked at and nothing is made.
+    #[n(1)]
+    pub dry_run: bool,
+    /// Parts that are there.
+    #[n(2)]
+    pub parts: u32,
+    /// The greatest number of a part that is there.
+    #[n(3)]
+    pub last_part: u32,
+    /// Which time rows are gone through: 0 the first time, then those that wait for records which they
+    /// refer to.
+    #[n(4)]
+    pub round: u16,
+    /// Records made in this round.
+    #[n(5)]
+    pub made: u64,
+    /// Rejects that are kept; further ones are counted.
+    #[n(6)]
+    pub rejects: u64,
+    /// Whether this is the last round: what still refers to records that are not there is rejected.
+    #[n(7)]
+    pub is_last_round: bool,
+}
+
+/// How often rows that refer to records which are not there are gone through: so deep may the rows of a
+/// file refer to one another.
+const ROUNDS_MAX: u16 = 100;
+
+impl Import {
+    /// An import of which nothing is there yet.
+    pub fn new(collection: CollectionName, dry_run: bool) -> Self {
+        Self {
+            collection,
+            dry_run,
+            parts: 0,
+            last_part: 0,
+            round: 0,
+            made: 0,
+            rejects: 0,
+            is_last_round: false,
+        }
+    }
+
+    /// Goes on in a round. Where the one before has made no record, there is none after it: nothing
+    /// would be found that was not found now.
+    pub fn enter(&mut self, round: u16) {
+        if round > self.round {
+            self.is_last_round = self.made == 0 || round >= ROUNDS_MAX;
+            self.round = round;
+            self.made = 0;
+        }
+    }
+
+    /// Whether rows that refer to records which are not there may wait for another round.
+    pub const fn may_wait(&self) -> bool {
+        !self.is_last_round && !self.dry_run
+    }
+}
+
+/// A row of a file that became no record, and why. It holds nothing of the row.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct JobReject {
+    /// The part of the file in which it is, counted from 1.
+    #[n(0)]
+    pub part: u32,
+    /// The line on which it begins, as the upload counted.
+    #[n(1)]
+    pub line: u64,
+    /// What is wrong: where, as a JSON pointer into the record, and what.
+    #[n(2)]
+    pub flaws: Vec<(String, String)>,
+}
+
+/// A part of a file that was uploaded: by what it is recognised when it comes again.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct JobPart {
+    /// The SHA-256 of its bytes and of what was said with it.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub digest: [u8; 32],
+    /// Rows that it has, with those that cannot be read.
+    #[n(1)]
+    pub rows: u64,
+    /// Those that cannot be read.
+    #[n(2)]
+    pub rejected: u64,
+}
+
+/// A job of a tenant that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct OpenJob {
+    /// The job.
+    #[n(0)]
+    pub job: JobId,
+    /// The leaf whose key seals what it keeps of clients' data.
+    #[n(1)]
+    pub slot: Option<u64>,
+}
+
+/// A tenant's jobs that have not ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct OpenJobs {
+    /// The jobs, in the order in which they were asked for.
+    #[n(0)]
+    pub jobs: Vec<OpenJob>,
 }
 
 /// Which tenants are given what.
@@ -109,7 +303,7 @@ pub struct ApplyBlueprint {
     pub tenants: Option<Vec<TenantId>>,
 }
 
-/// Where a job stands: queued → running → done; queued, running → cancelled, failed.
+/// Where a job stands: uploading → queued → running → done; from all but the last: cancelled, failed.
 #[derive(
     Debug,
     Clone,
@@ -139,6 +333,9 @@ pub enum JobState {
     /// It could not go on; what was done stays.
     #[n(4)]
     Failed,
+    /// Asked for; what it is to be done with is still being sent.
+    #[n(5)]
+    Uploading,
 }
 
 /// How far a job has come.
@@ -196,6 +393,15 @@ pub enum JobOutcome {
     /// Nothing of it was done.
     #[n(4)]
     Failed,
+    /// A record was made of the row, or would have been.
+    #[n(5)]
+    Created,
+    /// A record with the row's external id was there; it was left as it is.
+    #[n(6)]
+    Exists,
+    /// The row became no record.
+    #[n(7)]
+    Rejected,
 }
 
 /// How many items had an outcome.
@@ -256,6 +462,25 @@ mod tests {
         let counts: Vec<_> =
             job.outcomes.iter().map(|count| (count.outcome, count.items)).collect();
         assert_eq!(counts, [(JobOutcome::Applied, 1), (JobOutcome::Failed, 2)]);
+    }
+
+    #[test]
+    fn a_job_that_ends_forgets_from_where_it_was_asked_for() {
+        let import = Import::new("people".parse().unwrap(), false);
+        let id = JobId::from_bytes([2; 16]);
+        let kind = JobKind::Import(import);
+        let mut job = Job::new(id, kind, Principal::Anonymous, Timestamp::default());
+        job.asker = Some(Asker {
+            credential: AskedWith::ApiKey(KeyId::from_bytes([3; 16])),
+            acting_for: Some(UserId::from_bytes([4; 16])),
+            purpose: None,
+            address: Some(IpAddr::from([192, 0, 2, 7])),
+        });
+        assert_eq!(job.author(), Principal::User(UserId::from_bytes([4; 16])));
+        job.end(JobState::cancel, Some("upload_abandoned"), Timestamp::default()).unwrap();
+        assert_eq!(job.asker.as_ref().unwrap().address, None);
+        assert!(job.end(JobState::cancel, None, Timestamp::default()).is_err());
+        assert_eq!(job.problem.as_deref(), Some("upload_abandoned"));
     }
 
     #[test]

@@ -275,6 +275,7 @@ impl JobState {
     /// Its name in answers.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Uploading => "uploading",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Done => "done",
@@ -286,8 +287,29 @@ impl JobState {
     /// Whether nothing will be done any more.
     pub const fn has_ended(self) -> bool {
         match self {
-            Self::Queued | Self::Running => false,
+            Self::Uploading | Self::Queued | Self::Running => false,
             Self::Done | Self::Cancelled | Self::Failed => true,
+        }
+    }
+
+    /// Whether a worker may do something of it.
+    pub const fn is_due(self) -> bool {
+        match self {
+            Self::Queued | Self::Running => true,
+            Self::Uploading | Self::Done | Self::Cancelled | Self::Failed => false,
+        }
+    }
+
+    /// All that it needs is there.
+    ///
+    /// # Errors
+    /// [`WrongState`] unless it is being uploaded.
+    pub const fn start(self) -> Result<Self, WrongState> {
+        match self {
+            Self::Uploading => Ok(Self::Queued),
+            Self::Queued | Self::Running | Self::Done | Self::Cancelled | Self::Failed => {
+                Err(WrongState(self.name()))
+            }
         }
     }
 
@@ -298,7 +320,7 @@ impl JobState {
     pub const fn begin(self) -> Result<Self, WrongState> {
         match self {
             Self::Queued => Ok(Self::Running),
-            Self::Running | Self::Done | Self::Cancelled | Self::Failed => {
+            Self::Uploading | Self::Running | Self::Done | Self::Cancelled | Self::Failed => {
                 Err(WrongState(self.name()))
             }
         }
@@ -311,7 +333,7 @@ impl JobState {
     pub const fn finish(self) -> Result<Self, WrongState> {
         match self {
             Self::Running => Ok(Self::Done),
-            Self::Queued | Self::Done | Self::Cancelled | Self::Failed => {
+            Self::Uploading | Self::Queued | Self::Done | Self::Cancelled | Self::Failed => {
                 Err(WrongState(self.name()))
             }
         }
@@ -323,7 +345,7 @@ impl JobState {
     /// [`WrongState`] if the job has ended.
     pub const fn cancel(self) -> Result<Self, WrongState> {
         match self {
-            Self::Queued | Self::Running => Ok(Self::Cancelled),
+            Self::Uploading | Self::Queued | Self::Running => Ok(Self::Cancelled),
             Self::Done | Self::Cancelled | Self::Failed => Err(WrongState(self.name())),
         }
     }
@@ -331,13 +353,11 @@ impl JobState {
     /// It cannot go on.
     ///
     /// # Errors
-    /// [`WrongState`] unless the job is running.
+    /// [`WrongState`] if the job has ended.
     pub const fn fail(self) -> Result<Self, WrongState> {
         match self {
-            Self::Running => Ok(Self::Failed),
-            Self::Queued | Self::Done | Self::Cancelled | Self::Failed => {
-                Err(WrongState(self.name()))
-            }
+            Self::Uploading | Self::Queued | Self::Running => Ok(Self::Failed),
+            Self::Done | Self::Cancelled | Self::Failed => Err(WrongState(self.name())),
         }
     }
 }
@@ -612,20 +632,24 @@ mod tests {
 
     #[test]
     fn a_job_goes_only_where_its_table_says() {
-        use JobState::{Cancelled, Done, Failed, Queued, Running};
+        use JobState::{Cancelled, Done, Failed, Queued, Running, Uploading};
         let found = pairs(
-            &[Queued, Running, Done, Cancelled, Failed],
+            &[Uploading, Queued, Running, Done, Cancelled, Failed],
             JobState::name,
-            &[JobState::begin, JobState::finish, JobState::cancel, JobState::fail],
+            &[JobState::start, JobState::begin, JobState::finish, JobState::cancel, JobState::fail],
         );
         assert_eq!(
             found,
             [
                 "queued cancelled",
+                "queued failed",
                 "queued running",
                 "running cancelled",
                 "running done",
                 "running failed",
+                "uploading cancelled",
+                "uploading failed",
+                "uploading queued",
             ]
         );
     }

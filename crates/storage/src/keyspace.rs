@@ -134,6 +134,10 @@ row_kinds! {
     Job = 0x3c, TenantData;
     /// `job 16 | item 16`. How an item of a job ended.
     JobItem = 0x3d, TenantData;
+    /// `tenant 16 | job 16`, provider only. That a job of a tenant has something left to be done.
+    JobQueue = 0x3e, TenantData;
+    /// `-`. The tenant's jobs that have not ended.
+    OpenJobs = 0x3f, TenantData;
 
     /// `subject 16`. A subject's state and next number.
     SubjectHead = 0x40, Subject;
@@ -141,6 +145,14 @@ row_kinds! {
     Record = 0x41, Subject;
     /// `subject 16 | number u32`. What a number of the subject was used for.
     ManifestEntry = 0x42, Subject;
+    /// `job 16`. How the columns of an imported file become fields.
+    JobMapping = 0x43, Job;
+    /// `job 16 | part u32`. A part of a file that was uploaded.
+    JobPart = 0x44, Job;
+    /// `job 16 | round u16 | part u32 | page u32`. Rows of a file that wait to become records.
+    JobSpool = 0x45, Job;
+    /// `job 16 | part u32 | line u64`. Why a row of a file became no record.
+    JobReject = 0x46, TenantData;
 }
 
 impl RowKind {
@@ -398,6 +410,73 @@ pub fn parse_job_item(key: &RowKey) -> Option<(TenantId, JobId, [u8; 16])> {
     Some((tenant, JobId::from_bytes(*job), item.try_into().ok()?))
 }
 
+/// `tenant | 0x3e | tenant 16 | job 16`, provider only: who works on jobs finds them in one place.
+pub fn queued_job(tenant: TenantId, job: JobId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::JobQueue, &[tenant.as_bytes(), job.as_bytes()])
+}
+
+/// The tenant and the job of a queue row's key.
+pub fn parse_queued_job(key: &RowKey) -> Option<(TenantId, JobId)> {
+    let (_, parts) =
+        parse_kind(key, RowKind::JobQueue).filter(|(owner, _)| *owner == TenantId::PROVIDER)?;
+    let (tenant, job) = parts.split_first_chunk::<16>()?;
+    Some((TenantId::from_bytes(*tenant), JobId::from_bytes(job.try_into().ok()?)))
+}
+
+/// `tenant | 0x3f`.
+pub fn open_jobs(tenant: TenantId) -> RowKey {
+    key(tenant, RowKind::OpenJobs, &[])
+}
+
+/// `tenant | 0x43 | job 16`.
+pub fn job_mapping(tenant: TenantId, job: JobId) -> RowKey {
+    key(tenant, RowKind::JobMapping, &[job.as_bytes()])
+}
+
+/// `tenant | 0x44 | job 16 | part u32`.
+pub fn job_part(tenant: TenantId, job: JobId, part: u32) -> RowKey {
+    key(tenant, RowKind::JobPart, &[job.as_bytes(), &part.to_be_bytes()])
+}
+
+/// What the parts of a job begin with: `tenant | 0x44 | job 16`.
+pub fn job_parts_prefix(tenant: TenantId, job: JobId) -> RowKey {
+    key(tenant, RowKind::JobPart, &[job.as_bytes()])
+}
+
+/// `tenant | 0x45 | job 16 | round u16 | part u32 | page u32`.
+pub fn job_spool(tenant: TenantId, job: JobId, round: u16, part: u32, page: u32) -> RowKey {
+    let place: [&[u8]; 4] =
+        [job.as_bytes(), &round.to_be_bytes(), &part.to_be_bytes(), &page.to_be_bytes()];
+    key(tenant, RowKind::JobSpool, &place)
+}
+
+/// What the waiting rows of a job begin with: `tenant | 0x45 | job 16`.
+pub fn job_spool_prefix(tenant: TenantId, job: JobId) -> RowKey {
+    key(tenant, RowKind::JobSpool, &[job.as_bytes()])
+}
+
+/// The round, the part and the page of waiting rows.
+pub fn parse_job_spool(key: &RowKey) -> Option<(TenantId, JobId, u16, u32, u32)> {
+    let (tenant, parts) = parse_kind(key, RowKind::JobSpool)?;
+    let (job, parts) = parts.split_first_chunk::<16>()?;
+    let (round, parts) = parts.split_first_chunk::<2>()?;
+    let (part, page) = parts.split_first_chunk::<4>()?;
+    let page = u32::from_be_bytes(page.try_into().ok()?);
+    let (round, part) = (u16::from_be_bytes(*round), u32::from_be_bytes(*part));
+    Some((tenant, JobId::from_bytes(*job), round, part, page))
+}
+
+/// `tenant | 0x46 | job 16 | part u32 | line u64`.
+pub fn job_reject(tenant: TenantId, job: JobId, part: u32, line: u64) -> RowKey {
+    let place: [&[u8]; 3] = [job.as_bytes(), &part.to_be_bytes(), &line.to_be_bytes()];
+    key(tenant, RowKind::JobReject, &place)
+}
+
+/// What the rejects of a job begin with: `tenant | 0x46 | job 16`.
+pub fn job_rejects_prefix(tenant: TenantId, job: JobId) -> RowKey {
+    key(tenant, RowKind::JobReject, &[job.as_bytes()])
+}
+
 /// `tenant | 0x40 | subject 16`.
 pub fn subject_head(tenant: TenantId, subject: SubjectId) -> RowKey {
     key(tenant, RowKind::SubjectHead, &[subject.as_bytes()])
@@ -569,6 +648,21 @@ mod tests {
                 job_item(TENANT, JobId::from_bytes(id), &[8; 16]),
                 &format!("3d{}{}", "09".repeat(16), "08".repeat(16)),
             ),
+            (
+                queued_job(TENANT, JobId::from_bytes(id)),
+                &format!("3e{}{}", "07".repeat(16), "09".repeat(16)),
+            ),
+            (open_jobs(TENANT), "3f"),
+            (job_mapping(TENANT, JobId::from_bytes(id)), &format!("43{}", "09".repeat(16))),
+            (job_part(TENANT, JobId::from_bytes(id), 2), &format!("44{}00000002", "09".repeat(16))),
+            (
+                job_spool(TENANT, JobId::from_bytes(id), 1, 2, 3),
+                &format!("45{}00010000000200000003", "09".repeat(16)),
+            ),
+            (
+                job_reject(TENANT, JobId::from_bytes(id), 2, 3),
+                &format!("46{}000000020000000000000003", "09".repeat(16)),
+            ),
             (collection_list(TENANT), "30"),
             (collection(TENANT, CollectionNumber(4)), "3100000004"),
             (index_page(TENANT, 1, 2, 3), "33000000010200000003"),
@@ -611,6 +705,11 @@ mod tests {
         assert_eq!(
             parse_job_item(&job_item(TENANT, job_id, &[6; 16])),
             Some((TENANT, job_id, [6; 16]))
+        );
+        assert_eq!(parse_queued_job(&queued_job(TENANT, job_id)), Some((TENANT, job_id)));
+        assert_eq!(
+            parse_job_spool(&job_spool(TENANT, job_id, 1, 2, 3)),
+            Some((TENANT, job_id, 1, 2, 3))
         );
         assert_eq!(
             parse_id(&subject_head(TENANT, subject)),

@@ -60,6 +60,10 @@ impl TenantCtx {
             Credential::Backend(id) => event.through = Some((Through::Backend, *id.as_bytes())),
             Credential::Session(_) | Credential::ApiKey(_) => {}
         }
+        // Who asked for the job is the principal, a backend too.
+        if let Some(job) = self.job() {
+            event.through = Some((Through::Job, *job.as_bytes()));
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use strongroom_keyring::{Half, KeyError, Service};
 use strongroom_model::{
-    ActsAs, Admission, ApiKey, BackendId, ClassId, KeyId, PermissionClass, Plaintext, Principal,
-    Purpose, RequestId, Session, SessionId, Tenant, TenantId, Timestamp, User, UserId, UserState,
+    ActsAs, Admission, ApiKey, AskedWith, Asker, BackendId, ClassId, JobId, KeyId, PermissionClass,
+    Plaintext, Principal, Purpose, RequestId, Session, SessionId, Tenant, TenantId, Timestamp,
+    User, UserId, UserState,
 };
 
 use crate::acting::{Acting, ActingFor};
@@ -56,10 +57,58 @@ pub struct TenantCtx {
     acts: ActsAs,
     /// The user for whom this request is made.
     acting: Acting,
+    /// The job that is done for the caller; absent for a request of its own.
+    job: Option<JobId>,
     about: About,
 }
 
 impl TenantCtx {
+    /// Whoever asked for a job, as it is done for them. Nothing of their rights is taken from when
+    /// they asked: every use case reads for itself what the credential may now.
+    pub(crate) fn of_job(tenant: TenantId, job: JobId, asker: &Asker) -> Self {
+        let (credential, secret) = match asker.credential {
+            AskedWith::Session(id) => (Credential::Session(id), 0),
+            AskedWith::ApiKey(id) => (Credential::ApiKey(id), 0),
+            AskedWith::Backend(id, secret) => (Credential::Backend(id), secret),
+        };
+        let about = About {
+            request: RequestId::from_bytes(*job.as_bytes()),
+            address: asker.address,
+            purpose: asker.purpose.clone(),
+            reason: None,
+        };
+        Self {
+            tenant,
+            credential,
+            secret,
+            acts: ActsAs::Itself,
+            acting: asker.acting_for.map_or(Acting::Nobody, Acting::User),
+            job: Some(job),
+            about,
+        }
+    }
+
+    /// The caller as a job that it asks for keeps it.
+    pub(crate) fn as_asker(&self) -> Asker {
+        let credential = match self.credential {
+            Credential::Session(id) => AskedWith::Session(id),
+            Credential::ApiKey(id) => AskedWith::ApiKey(id),
+            Credential::Backend(id) => AskedWith::Backend(id, self.secret),
+        };
+        let acting_for = match self.acting {
+            Acting::User(user) => Some(user),
+            // Whoever names a user that there is not has been refused before.
+            Acting::Nobody | Acting::Unknown => None,
+        };
+        let About { address, purpose, .. } = &self.about;
+        Asker { credential, acting_for, purpose: purpose.clone(), address: *address }
+    }
+
+    /// The job that is done for the caller.
+    pub(crate) const fn job(&self) -> Option<JobId> {
+        self.job
+    }
+
     /// The tenant to which the caller is confined; the provider for operators, and for a backend that
     /// has not been let in anywhere.
     pub const fn tenant(&self) -> TenantId {
@@ -160,6 +209,7 @@ impl Vault {
             secret: 0,
             acts,
             acting: Acting::Nobody,
+            job: None,
             about,
         })
     }
@@ -191,6 +241,7 @@ impl Vault {
             secret: secret.ok_or(VaultError::Unauthenticated)?,
             acts: ActsAs::Itself,
             acting: Acting::Nobody,
+            job: None,
             about,
         })
     }

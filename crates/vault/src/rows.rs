@@ -1,6 +1,6 @@
 //! Rows as they are kept: CBOR, sealed under the key of whoever the row belongs to.
 //!
-//! A row that belongs to a person or a user carries that owner's id and leaf before the header, as
+//! A row that belongs to a person, a user or a job carries that owner's id and leaf before the header, as
 //! records do (`docs/formats/rows.md`); every other row is sealed under a service key of its tenant.
 
 use std::any::Any;
@@ -22,9 +22,9 @@ pub(crate) struct OwnerLeaf {
     pub(crate) id: [u8; 16],
     /// The leaf that holds the owner's key or seed.
     pub(crate) slot: u64,
-    /// The number under a subject's seed; 0 for users.
+    /// The number under a subject's seed; 0 for users and jobs.
     pub(crate) number: u32,
-    /// The epoch of a subject's seed; 0 for users.
+    /// The epoch of a subject's seed; 0 for users and jobs.
     pub(crate) epoch: u16,
 }
 
@@ -35,6 +35,11 @@ impl OwnerLeaf {
     /// A user's leaf.
     pub(crate) fn user(user: strongroom_model::UserId, slot: u64) -> Self {
         Self { id: *user.as_bytes(), slot, number: 0, epoch: 0 }
+    }
+
+    /// A job's leaf.
+    pub(crate) fn job(job: strongroom_model::JobId, slot: u64) -> Self {
+        Self { id: *job.as_bytes(), slot, number: 0, epoch: 0 }
     }
 
     /// A number under a subject's seed.
@@ -80,7 +85,8 @@ fn sealing(kind: RowKind) -> Result<Sealing, VaultError> {
         Owner::TenantData => Ok(Sealing::Service(Half::Data)),
         Owner::User => Ok(Sealing::Leaf(Half::Account)),
         Owner::Subject => Ok(Sealing::Subject),
-        Owner::Clear | Owner::KeyState | Owner::Job | Owner::Day => {
+        Owner::Job => Ok(Sealing::Leaf(Half::Data)),
+        Owner::Clear | Owner::KeyState | Owner::Day => {
             Err(VaultError::Internal("a row of this kind is not sealed here".into()))
         }
     }

@@ -6,18 +6,20 @@ use std::fmt::Debug;
 use strongroom_crypto::seal_key::SealParameters;
 use strongroom_keyring::fuzzing::{ROWS, reread_holder_header, reread_holder_slot, reread_row};
 use strongroom_model::{
-    ActsAs, Admission, ApiKey, ApplyBlueprint, Backend, BackendSecret, Blueprint, BlueprintClass,
-    BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId, BlueprintOfTenant,
-    BlueprintVersion, ChoiceOption, ClassTerms, ClearValue, Collection, CollectionNumber, Consent,
-    ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget, Field, FieldNumber,
-    FieldType, Given, GivenClass, GivenCollection, Invitation, Job, JobId, JobItem, JobKind,
-    JobOutcome, Lease, ManagedBy, Mask, PermissionClass, Principal, RecordHead, RecordId,
-    RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute, Session, SubjectHead, SubjectId,
-    SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId,
-    UserState,
+    ActsAs, Admission, ApiKey, ApplyBlueprint, AskedWith, Asker, Backend, BackendSecret, Blueprint,
+    BlueprintClass, BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId,
+    BlueprintOfTenant, BlueprintVersion, ChoiceOption, ClassTerms, ClearValue, Collection,
+    CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget,
+    Field, FieldNumber, FieldType, Given, GivenClass, GivenCollection, Import, Invitation, Job,
+    JobId, JobItem, JobKind, JobOutcome, JobPart, JobReject, JobState, Lease, ManagedBy, Mask,
+    OpenJob, OpenJobs, PermissionClass, Principal, RecordHead, RecordId, RecordPlace, Recovery,
+    RecoveryState, Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule,
+    SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
+use strongroom_vault::imports::FileRow;
+use strongroom_vault::records::{NamedSubject, NewRecord};
 
 use super::{KnownRng, Seed, Verdict};
 
@@ -48,7 +50,11 @@ pub fn stored_rows(bytes: &[u8]) -> Verdict {
         15 => reread::<Given>(cbor),
         16 => reread::<Job>(cbor),
         17 => reread::<JobItem>(cbor),
-        20 => reread::<Recovery>(cbor),
+        18 => reread::<JobPart>(cbor),
+        19 => reread::<JobReject>(cbor),
+        20 => reread::<OpenJobs>(cbor),
+        21 => reread_file_rows(cbor),
+        22 => reread::<Recovery>(cbor),
         _ => Verdict::Refused,
     }
 }
@@ -60,6 +66,15 @@ where
     let Ok(row) = minicbor::decode::<T>(cbor) else { return Verdict::Refused };
     let written = minicbor::to_vec(&row).unwrap();
     assert_eq!(minicbor::decode::<T>(&written).unwrap(), row);
+    Verdict::Read
+}
+
+/// Rows that wait have no `PartialEq`: what they are written as is compared.
+fn reread_file_rows(cbor: &[u8]) -> Verdict {
+    let Ok(rows) = minicbor::decode::<Vec<FileRow>>(cbor) else { return Verdict::Refused };
+    let written = minicbor::to_vec(&rows).unwrap();
+    let again: Vec<FileRow> = minicbor::decode(&written).unwrap();
+    assert_eq!(minicbor::to_vec(&again).unwrap(), written);
     Verdict::Read
 }
 
@@ -123,6 +138,12 @@ pub fn row_keys(bytes: &[u8]) -> Verdict {
     }
     if let Some((tenant, erasure)) = keyspace::parse_erasure(&key) {
         assert_eq!(keyspace::erasure(tenant, erasure), key);
+    }
+    if let Some((tenant, job)) = keyspace::parse_queued_job(&key) {
+        assert_eq!(keyspace::queued_job(tenant, job), key);
+    }
+    if let Some((tenant, job, round, part, page)) = keyspace::parse_job_spool(&key) {
+        assert_eq!(keyspace::job_spool(tenant, job, round, part, page), key);
     }
     if let Some((tenant, kind, id)) = keyspace::parse_id(&key) {
         assert_eq!([&tenant.as_bytes()[..], &[kind.number()], &id].concat(), bytes);
@@ -345,6 +366,39 @@ pub(super) fn row_seeds() -> Vec<Seed> {
     };
     let value: ClearValue =
         serde_json::from_str(r#"{"a":[1,-2.5,true,null,"é"],"b":{"c":1e300}}"#).unwrap();
+    let import = Job {
+        state: JobState::Uploading,
+        asker: Some(Asker {
+            credential: AskedWith::Backend(backend.id, 2),
+            acting_for: Some(user.id),
+            purpose: Some(named("care")),
+            address: Some([192, 0, 2, 7].into()),
+        }),
+        slot: Some(70),
+        ..Job::new(
+            job.id,
+            JobKind::Import(Import::new(named("customers"), true)),
+            Principal::Backend(backend.id),
+            moment(),
+        )
+    };
+    let part = JobPart { digest: [8; 32], rows: 3, rejected: 1 };
+    let flaws = vec![("/fields/phone".to_owned(), "not a telephone number".to_owned())];
+    let reject = JobReject { part: 2, line: 12, flaws };
+    let open = OpenJobs { jobs: vec![OpenJob { job: job.id, slot: Some(70) }] };
+    let spooled = vec![FileRow {
+        line: 12,
+        record: NewRecord {
+            external_id: Some(named("C-1024")),
+            subject: Some(NamedSubject::External(named("person-4711"))),
+            source: Some(named("an export")),
+            collected_at: Some(moment()),
+            notice: Some(3),
+            purposes: Some(vec![named("care")]),
+            assignees: Vec::new(),
+            fields: vec![(named("note"), ClearValue::Text("seven".to_owned()))],
+        },
+    }];
     let nested = |depth: usize| [vec![0x81; depth], vec![0xf6]].concat();
     vec![
         ("read-tenant", row(0, minicbor::to_vec(&tenant).unwrap())),
@@ -370,8 +424,14 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         ("read-job", row(16, minicbor::to_vec(&job).unwrap())),
         ("refused-job-cut", row(16, minicbor::to_vec(&job).unwrap()[..40].to_vec())),
         ("read-job-item", row(17, minicbor::to_vec(&item).unwrap())),
-        ("read-recovery", row(20, minicbor::to_vec(&recovery).unwrap())),
-        ("refused-recovery-cut", row(20, minicbor::to_vec(&recovery).unwrap()[..30].to_vec())),
+        ("read-recovery", row(22, minicbor::to_vec(&recovery).unwrap())),
+        ("refused-recovery-cut", row(22, minicbor::to_vec(&recovery).unwrap()[..30].to_vec())),
+        ("read-job-import", row(16, minicbor::to_vec(&import).unwrap())),
+        ("read-job-part", row(18, minicbor::to_vec(part).unwrap())),
+        ("read-job-reject", row(19, minicbor::to_vec(&reject).unwrap())),
+        ("read-open-jobs", row(20, minicbor::to_vec(&open).unwrap())),
+        ("read-spool", row(21, minicbor::to_vec(&spooled).unwrap())),
+        ("refused-spool-cut", row(21, minicbor::to_vec(&spooled).unwrap()[..30].to_vec())),
         ("read-value", row(10, minicbor::to_vec(&value).unwrap())),
         ("read-value-nested-63-deep", row(10, nested(63))),
         ("refused-value-nested-64-deep", row(10, nested(64))),

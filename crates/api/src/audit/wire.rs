@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    Action, BackendId, ClassId, ConnectionId, FieldNumber, GrantId, Outcome, RecordId, RuleRef,
-    SubjectId, Through, Timestamp, Touch, UserId,
+    Action, BackendId, ClassId, ConnectionId, FieldNumber, GrantId, JobId, Outcome, RecordId,
+    RuleRef, SubjectId, Through, Timestamp, Touch, UserId,
 };
 use strongroom_vault::audit::Entry;
 use strongroom_vault::log::line::DecodedObject;
@@ -58,7 +58,7 @@ pub(crate) struct AuditEntry<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditThrough)]
 pub(crate) struct CameThrough {
-    /// `backend`, `connection` or `grant`.
+    /// `backend`, `connection`, `grant` or `job`.
     kind: &'static str,
     /// Its id.
     id: String,
@@ -136,6 +136,7 @@ impl From<(Through, [u8; 16])> for CameThrough {
             Through::Backend => ("backend", BackendId::from_bytes(id).to_string()),
             Through::Connection => ("connection", ConnectionId::from_bytes(id).to_string()),
             Through::Grant => ("grant", GrantId::from_bytes(id).to_string()),
+            Through::Job => ("job", JobId::from_bytes(id).to_string()),
         };
         Self { kind, id }
     }

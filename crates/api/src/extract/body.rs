@@ -3,10 +3,13 @@
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
+use strongroom_model::Wiping;
+use strongroom_tables::Format as TableFormat;
 use strongroom_vault::Idempotency;
 
 use super::headers::idempotency_key;
-use crate::limits::BODY_BYTES_MAX;
+use super::query::first_line;
+use crate::limits::{BODY_BYTES_MAX, PART_BYTES_MAX};
 use crate::problem::Problem;
 use crate::{body, json};
 
@@ -64,6 +67,45 @@ impl<T: FromBody, S: Sync> FromRequest<S> for Sent<T> {
     }
 }
 
+/// A part of a file, as it was sent.
+pub(crate) struct PartRead {
+    /// What it is said to be.
+    pub(crate) format: TableFormat,
+    /// The line of the file on which its first row begins.
+    pub(crate) first_line: u64,
+    /// Its bytes.
+    pub(crate) bytes: Wiping<Vec<u8>>,
+}
+
+impl<S: Sync> FromRequest<S> for PartRead {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, stream) = request.into_parts();
+        let format = match media_type(&parts.headers).as_deref() {
+            Some("text/csv") => TableFormat::Csv,
+            Some("application/x-ndjson") => TableFormat::Ndjson,
+            Some(_) | None => return Err(Problem::no_table()),
+        };
+        if is_packed(&parts.headers) {
+            return Err(Problem::packed());
+        }
+        let usual = match format {
+            TableFormat::Csv => 2,
+            TableFormat::Ndjson => 1,
+        };
+        let first_line = first_line(&parts)?.unwrap_or(usual);
+        let bytes = body::read(&parts.headers, stream, PART_BYTES_MAX).await?;
+        Ok(Self { format, first_line, bytes })
+    }
+}
+
+/// The type of the body, without its parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
 /// Whether the body is declared as packed. Nothing is unpacked here: a small body could become a
 /// large one.
 fn is_packed(headers: &HeaderMap) -> bool {
@@ -74,10 +116,7 @@ fn is_packed(headers: &HeaderMap) -> bool {
 /// Whether the body is declared as JSON: `application/json`, `application/merge-patch+json` or
 /// another type with the suffix, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
-        return false;
-    };
-    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(media_type) = media_type(headers) else { return false };
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }

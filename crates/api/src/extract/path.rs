@@ -36,6 +36,7 @@ path!(/** The backend in the path. */ BackendPath, "backend", BackendId);
 path!(/** The blueprint in the path, by its name. */ BlueprintPath, "blueprint", BlueprintName);
 path!(/** The number of a version in the path. */ VersionPath, "version", u32);
 path!(/** The job in the path. */ JobPath, "job", JobId);
+path!(/** The number of a part in the path. */ PartPath, "part", u32);
 path!(/** The permission class in the path, by its name. */ ClassPath, "class", ClassName);
 path!(/** The collection in the path, by its name. */ CollectionPath, "collection", CollectionName);
 path!(/** The record in the path. */ RecordPath, "record", RecordId);

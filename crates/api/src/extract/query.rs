@@ -90,6 +90,32 @@ pub(crate) struct FormatQuery {
     format: Option<String>,
 }
 
+/// Where in its file a part begins.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PartQuery {
+    /// The line of the file on which the first row of the part begins, so that rejects have the lines
+    /// of the file; if absent, they are counted from the beginning of the part.
+    #[param(value_type = Option<u64>, minimum = 1, nullable = false, required = false)]
+    first_line: Option<String>,
+}
+
+/// The line on which the first row of a part begins, if the request says it.
+///
+/// # Errors
+/// 400 for what is no number of a line.
+pub(super) fn first_line(parts: &Parts) -> Result<Option<u64>, Problem> {
+    let query: PartQuery = read(parts)?;
+    let Some(text) = query.first_line else { return Ok(None) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let line = text.parse().ok().filter(|line| digits && (1..=LINES_MAX).contains(line));
+    let wrong = || Problem::invalid_query("`first_line` is a whole number from 1");
+    line.map(Some).ok_or_else(wrong)
+}
+
+/// The greatest number of a line.
+const LINES_MAX: u64 = 1 << 40;
+
 impl<S: Sync> FromRequestParts<S> for Format {
     type Rejection = Problem;
 

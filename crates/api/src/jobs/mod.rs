@@ -11,16 +11,21 @@ use crate::reply::{ListOf, Reply};
 use crate::routes::{Routes, routes};
 use wire::{Job, JobItem};
 
-/// Under the provider.
+/// Under a tenant or the provider.
 pub(crate) fn routes() -> Routes {
-    Routes::default()
-        .routes(routes!(list))
-        .routes(routes!(show))
-        .routes(routes!(items))
-        .routes(routes!(cancel))
+    Routes::default().routes(routes!(list)).routes(routes!(show)).routes(routes!(cancel))
+}
+
+/// Under the provider alone.
+pub(crate) fn routes_of_provider() -> Routes {
+    Routes::default().routes(routes!(items))
 }
 
 /// List jobs
+///
+/// Operators see the provider's. In a tenant, holders of `manage_settings` see all of them, and
+/// everybody else those that they have asked for; a page of these may have fewer than the limit, and
+/// others after it.
 #[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", tag = "jobs", params(PageQuery),
     responses((status = 200, description = "A page of them.", body = ListOf<Job>)))]
 async fn list(

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    BlueprintName, JobId, JobKind, JobOutcome, JobState, Progress, TenantId, Timestamp,
+    BlueprintName, CollectionName, Import, JobId, JobKind, JobOutcome, JobState, Progress,
+    TenantId, Timestamp,
 };
 use strongroom_vault::jobs;
 use utoipa::ToSchema;
@@ -12,10 +13,12 @@ use utoipa::ToSchema;
 pub(crate) struct Job {
     #[schema(value_type = String)]
     id: JobId,
-    /// What is to be done: `apply_blueprint`.
+    /// What is to be done: `apply_blueprint` or `import`.
     kind: &'static str,
-    /// The blueprint that tenants are given.
-    blueprint: JobBlueprint,
+    /// The blueprint that tenants are given; null for other jobs.
+    blueprint: Option<JobBlueprint>,
+    /// What is imported; null for other jobs.
+    import: Option<JobImport>,
     /// Where it stands.
     state: JobState,
     /// When it was asked for.
@@ -43,6 +46,17 @@ pub(crate) struct JobBlueprint {
     tenants: Option<usize>,
 }
 
+/// The import of a file.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobImport {
+    /// The collection whose records are made.
+    collection: CollectionName,
+    /// Whether everything is looked at and nothing is made.
+    dry_run: bool,
+    /// Parts of the file that are there.
+    parts: u32,
+}
+
 /// How many items of a job had which outcome.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Outcomes {
@@ -56,6 +70,12 @@ pub(crate) struct Outcomes {
     skipped: u64,
     /// They got nothing of it.
     failed: u64,
+    /// Rows of which a record was made, or would have been.
+    created: u64,
+    /// Rows whose external id was there; those records were left as they are.
+    exists: u64,
+    /// Rows that became no record.
+    rejected: u64,
 }
 
 impl From<&strongroom_model::Job> for Job {
@@ -64,15 +84,22 @@ impl From<&strongroom_model::Job> for Job {
             let found = job.outcomes.iter().find(|count| count.outcome == wanted);
             found.map_or(0, |count| count.items)
         };
-        let JobKind::ApplyBlueprint(order) = &job.kind;
+        let (kind, blueprint, import) = match &job.kind {
+            JobKind::ApplyBlueprint(order) => {
+                let tenants = order.tenants.as_ref().map(Vec::len);
+                let (name, version) = (order.name.clone(), order.version);
+                ("apply_blueprint", Some(JobBlueprint { name, version, tenants }), None)
+            }
+            JobKind::Import(import) => {
+                let Import { collection, dry_run, parts, .. } = import.clone();
+                ("import", None, Some(JobImport { collection, dry_run, parts }))
+            }
+        };
         Self {
             id: job.id,
-            kind: "apply_blueprint",
-            blueprint: JobBlueprint {
-                name: order.name.clone(),
-                version: order.version,
-                tenants: order.tenants.as_ref().map(Vec::len),
-            },
+            kind,
+            blueprint,
+            import,
             state: job.state,
             asked_at: job.asked_at,
             started_at: job.started_at,
@@ -84,6 +111,9 @@ impl From<&strongroom_model::Job> for Job {
                 kept: count(JobOutcome::Kept),
                 skipped: count(JobOutcome::Skipped),
                 failed: count(JobOutcome::Failed),
+                created: count(JobOutcome::Created),
+                exists: count(JobOutcome::Exists),
+                rejected: count(JobOutcome::Rejected),
             },
             problem: job.problem.clone(),
         }

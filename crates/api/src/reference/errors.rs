@@ -299,6 +299,24 @@ const CODES: &[Code] = &[
         "Stop the recovery and begin anew.",
     ),
     (
+        "too_many_open_jobs",
+        409,
+        "As many jobs of the tenant have not ended as it may have at once.",
+        "Wait until one has ended, or stop one.",
+    ),
+    (
+        "part_differs",
+        409,
+        "A part of this number, with another content, has been sent before.",
+        "Number the parts of one file from 1, each once; for another file ask for another import.",
+    ),
+    (
+        "parts_missing",
+        409,
+        "Not all parts of the file are there, or there are more than the file is said to have.",
+        "Send what is missing, then start the import with the number of parts.",
+    ),
+    (
         "last_owner",
         409,
         "The tenant must keep an owner who can sign in.",

@@ -9,12 +9,13 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_client::archive::ArchiveImport;
 use strongroom_client::import::{
-    Checkpoints, Format, Mapping, Rejects, Rows, Summary, Verified, check, import, verify,
+    Checkpoints, Format, Mapping, NewImportJob, Parts, Rejects, Rows, Sending, Summary, Verified,
+    check, import, send, verify,
 };
 use strongroom_model::CollectionName;
 use tokio::time::Instant;
 
-use crate::commands::archive;
+use crate::commands::{archive, jobs};
 use crate::exit::{Exit, Failure};
 use crate::files::{self, SecretFile};
 use crate::screen::say;
@@ -54,15 +55,21 @@ pub(crate) struct Import {
     /// Keep rejected rows, with all they hold, in the file of rejects
     #[arg(long)]
     keep_rows: bool,
-    /// Read and map all rows, and send nothing
+    /// Read and map all rows, and send nothing; with `--job` the server looks at them and makes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Go on where the last import of this file was broken off
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     resume: bool,
     /// Keep in this file how far the import has come [default: FILE.checkpoint]
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     checkpoint: Option<PathBuf>,
+    /// Send the file to the server, and have a job make the records; it goes on by itself
+    #[arg(long, conflicts_with_all = ["verify", "keep_rows", "rejects"])]
+    pub(crate) job: bool,
+    /// Wait until the job has ended; to stop waiting leaves the job
+    #[arg(long, requires = "job")]
+    wait: bool,
     /// Read every row once more afterwards, and compare it with what the server has
     #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
@@ -92,6 +99,12 @@ impl Import {
             })?,
         };
         let (mapping, told) = self.mapping()?;
+        if self.dry_run && self.resume && !self.job {
+            return Err(Failure::usage("a dry run is not gone on with"));
+        }
+        if self.job {
+            return self.send(session, format, &mapping, &told).await;
+        }
         let open = || {
             let file = File::open(&self.file).map_err(|error| Failure::file(&self.file, &error))?;
             let facts = file.metadata().map_err(|error| Failure::file(&self.file, &error))?;
@@ -126,6 +139,56 @@ impl Import {
             compared(&verify(scoped, &mapping, rows, |_| ()).await?)?;
         }
         reported
+    }
+
+    /// Sends the file to the server, whose job makes the records.
+    async fn send(
+        &self,
+        session: &Session,
+        format: Format,
+        mapping: &Mapping,
+        told: &str,
+    ) -> Result<(), Failure> {
+        let file = File::open(&self.file).map_err(|error| Failure::file(&self.file, &error))?;
+        let facts = file.metadata().map_err(|error| Failure::file(&self.file, &error))?;
+        let parts = Parts::new(format, file, mapping)
+            .map_err(|error| Failure::local(format!("`{}`: {error}", self.file.display())))?;
+        let wanted = NewImportJob {
+            mapping: self
+                .map
+                .as_ref()
+                .map(|_| Mapping::file_to_json(told))
+                .transpose()
+                .map_err(|error| Failure::local(error.to_string()))?,
+            exported: self.exported.clone(),
+            dry_run: self.dry_run,
+        };
+        let path = self.checkpoint.clone().unwrap_or_else(|| {
+            let mut name = self.file.clone().into_os_string();
+            name.push(".job");
+            PathBuf::from(name)
+        });
+        let sending = Sending { path, what: what(&facts, told), resume: self.resume };
+        let mut last = Instant::now();
+        let show = |rows: u64| {
+            if last.elapsed() >= Duration::from_secs(LINE_SECONDS) {
+                say(&format!("{rows} rows sent"));
+                last = Instant::now();
+            }
+        };
+        let scoped = session.scoped().await?;
+        let sent = send(scoped, &wanted, format, parts, &sending, show).await.map_err(|error| {
+            let mut failure = Failure::from(error);
+            failure.message.push_str("\n  with `--resume` it goes on from here");
+            failure
+        })?;
+        if !self.wait {
+            say(&format!("sent; `strongroom jobs wait {}` waits for its end", sent.value.id));
+            return session.screen.one(&sent);
+        }
+        let ended = jobs::wait(session, sent.value.id).await?;
+        session.screen.one(&ended)?;
+        jobs::report(&ended.value)
     }
 
     /// The mapping, and what it was read from.
@@ -168,10 +231,14 @@ impl Import {
                 }
             }
         }
-        let changed = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let what = format!("{} bytes, {:?}, {told}", facts.len(), changed.unwrap_or_default());
-        Ok(Some(Checkpoints { path, what, resume: self.resume }))
+        Ok(Some(Checkpoints { path, what: what(facts, told), resume: self.resume }))
     }
+}
+
+/// What is imported, so that one import is not gone on with as another.
+fn what(facts: &Metadata, told: &str) -> String {
+    let changed = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} bytes, {:?}, {told}", facts.len(), changed.unwrap_or_default())
 }
 
 impl Import {

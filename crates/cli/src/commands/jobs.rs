@@ -1,11 +1,11 @@
 //! `strongroom jobs`: long-running work of the server.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use strongroom_client::{Answer, Job};
+use strongroom_client::{Answer, Job, Page};
 use strongroom_model::JobId;
 use tokio::time::Instant;
 
@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Where nobody looks at a bar, a line is said so often.
 const LINE_SECONDS: u64 = 10;
+/// Rejects that are asked for at once.
+const REJECTS_AT_ONCE: u32 = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
@@ -37,6 +39,11 @@ pub(crate) enum Jobs {
         #[command(flatten)]
         page: PageArguments,
     },
+    /// Write the rejects of an import to standard output, one JSON object a line
+    Rejects {
+        /// The job's id
+        job: JobId,
+    },
     /// Wait until a job has ended
     Wait {
         /// The job's id
@@ -51,10 +58,10 @@ pub(crate) enum Jobs {
 
 impl Jobs {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let client = &session.client;
+        let scoped = session.scoped().await?;
         match self {
             Self::List(page) => session.screen.list(
-                &client.jobs(&page.page()).await?,
+                &scoped.jobs(&page.page()).await?,
                 &[
                     ("ID", "/id"),
                     ("KIND", "/kind"),
@@ -62,12 +69,13 @@ impl Jobs {
                     ("DONE", "/progress/done"),
                     ("TOTAL", "/progress/total"),
                     ("FAILED", "/outcomes/failed"),
+                    ("REJECTED", "/outcomes/rejected"),
                     ("ASKED", "/asked_at"),
                 ],
             ),
-            Self::Show { job } => session.screen.one(&client.job(job).await?),
+            Self::Show { job } => session.screen.one(&scoped.job(job).await?),
             Self::Items { job, page } => session.screen.list(
-                &client.job_items(job, &page.page()).await?,
+                &scoped.job_items(job, &page.page()).await?,
                 &[
                     ("TENANT", "/tenant"),
                     ("OUTCOME", "/outcome"),
@@ -75,22 +83,36 @@ impl Jobs {
                     ("PROBLEM", "/problem"),
                 ],
             ),
+            Self::Rejects { job } => {
+                let mut page = Page { limit: Some(REJECTS_AT_ONCE), cursor: None };
+                loop {
+                    let (lines, next) = scoped.import_rejects(job, &page).await?.value;
+                    std::io::stdout()
+                        .write_all(&lines)
+                        .map_err(|error| Failure::local(format!("standard output: {error}")))?;
+                    if next.is_none() {
+                        return Ok(());
+                    }
+                    page.cursor = next;
+                }
+            }
             Self::Wait { job } => {
                 let job = wait(session, job).await?;
                 session.screen.one(&job)?;
                 report(&job.value)
             }
-            Self::Cancel { job } => session.screen.one(&client.cancel_job(job).await?),
+            Self::Cancel { job } => session.screen.one(&scoped.cancel_job(job).await?),
         }
     }
 }
 
 /// Waits until a job has ended, and shows how far it is.
 pub(crate) async fn wait(session: &Session, job: JobId) -> Result<Answer<Job>, Failure> {
+    let scoped = session.scoped().await?;
     let mut progress = Progress::new();
     let mut pause = PAUSE;
     loop {
-        let answer = session.client.job(job).await?;
+        let answer = scoped.job(job).await?;
         if answer.value.has_ended() {
             progress.end();
             return Ok(answer);
@@ -115,6 +137,15 @@ pub(crate) fn report(job: &Job) -> Result<(), Failure> {
         let problem = problem.unwrap_or_default();
         return Err(Failure::new(Exit::Partly, format!("the job is {}{problem}", job.state)));
     }
+    if job.outcomes.rejected > 0 {
+        return Err(Failure::new(
+            Exit::Partly,
+            format!(
+                "{} rows were rejected; see `strongroom jobs rejects {}`",
+                job.outcomes.rejected, job.id
+            ),
+        ));
+    }
     if job.outcomes.failed > 0 {
         return Err(Failure::new(
             Exit::Partly,
@@ -126,6 +157,16 @@ pub(crate) fn report(job: &Job) -> Result<(), Failure> {
 
 fn line(job: &Job) -> String {
     let outcomes = &job.outcomes;
+    if job.import.is_some() {
+        return format!(
+            "{} of {} rows: {} created, {} there already, {} rejected",
+            job.progress.done,
+            job.progress.total,
+            outcomes.created,
+            outcomes.exists,
+            outcomes.rejected
+        );
+    }
     format!(
         "{} of {}: {} applied, {} with own edits kept, {} unchanged, {} not there, {} failed",
         job.progress.done,

@@ -4,18 +4,15 @@
 //! import goes on. Running it again is safe: what has its external id in the collection is left as
 //! it is. `docs/import.md` describes mapping files.
 
-mod convert;
-mod mapping;
+mod job;
 mod rejects;
-mod row;
-mod rows;
 mod run;
-mod template;
 mod verify;
 
-pub use mapping::{Mapping, MappingError};
+pub use job::{NewImportJob, Sending, UploadedPart, send};
 pub use rejects::{Reject, Rejects};
-pub use row::{Cell, Row};
-pub use rows::{Format, ReadRow, Rows, RowsError};
 pub use run::{Checkpoints, ImportError, Summary, check, import};
+pub use strongroom_tables::{
+    Cell, Format, Mapping, MappingError, Part, Parts, ReadRow, Row, Rows, RowsError,
+};
 pub use verify::{Verified, verify};

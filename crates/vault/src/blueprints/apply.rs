@@ -6,6 +6,7 @@ use strongroom_model::{
     Action, ApplyBlueprint, AuditObject, BlueprintName, BlueprintVersion, Job, JobId, JobKind,
     TenantId, Timestamp,
 };
+use strongroom_storage::Batch;
 
 use crate::blueprints::content::Flaws;
 use crate::idempotency::Before;
@@ -85,10 +86,9 @@ async fn once(
     let order = ApplyBlueprint { blueprint: found.id, name: found.name.clone(), version, tenants };
     let kind = JobKind::ApplyBlueprint(order);
     let job = Job::new(id, kind, allowed.who.principal, vault.now());
-    let mut batch = snapshot.into_batch();
-    let key = keyspace::job(provider, id);
-    let value = vault.seal_row(&key, OwnerLeaf::NOBODY, 1, &job).await?;
-    batch.expect_absent(key.clone()).put(key, 1, value);
+    let mut batch = Batch::new();
+    snapshot.put_job(&mut batch, provider, 0, &job).await?;
+    snapshot.expect_in(&mut batch);
     if let Some(slot) = slot {
         slot.fill(vault, &mut batch, provider, OwnerLeaf::NOBODY, *id.as_bytes()).await?;
     }

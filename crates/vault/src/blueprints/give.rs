@@ -113,7 +113,7 @@ async fn once(
 ) -> Result<Option<JobOutcome>, VaultError> {
     let mut snapshot = Snapshot::new(vault);
     let item_key = keyspace::job_item(TenantId::PROVIDER, errand.job, tenant.as_bytes());
-    if !snapshot.still_ours(errand).await? {
+    if snapshot.ours(errand).await?.is_none() {
         return Ok(None);
     }
     // A worker that ended between this commit and its checkpoint has done it.

@@ -221,9 +221,10 @@ impl<'v> Fence<'v> {
     /// The commit that makes the fence, without the lines that go with it.
     pub(crate) async fn into_batch(
         mut self,
-        snapshot: Snapshot<'_>,
+        mut snapshot: Snapshot<'_>,
         erasures: &[Erasure],
     ) -> Result<Batch, VaultError> {
+        snapshot.end_jobs_with_data(&mut self.batch, self.tenant).await?;
         self.vault.keyring.fence(&mut self.batch, &self.tombstones);
         for erasure in erasures {
             let key = keyspace::erasure(self.tenant, erasure.id);

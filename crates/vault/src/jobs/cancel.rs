@@ -1,36 +1,30 @@
-//! An operator stops a job; what it has done stays.
+//! Whoever may see a job stops it; what it has done stays.
 
-use strongroom_model::{Action, AuditObject, Job, JobId};
+use strongroom_model::{Job, JobId, JobState};
+use strongroom_storage::Batch;
 
-use crate::rows::OwnerLeaf;
-use crate::snapshot::{Snapshot, attempt};
-use crate::{Answer, TenantCtx, Vault, VaultError, keyspace};
+use crate::snapshot::attempt;
+use crate::{Answer, TenantCtx, Vault, VaultError};
 
 /// Stops a job. Once it is acknowledged nothing more is done of it.
 ///
 /// # Errors
-/// [`VaultError::Refused`] for whoever is no operator; [`VaultError::NotFound`]; `wrong_state` for a
-/// job that has ended.
+/// [`VaultError::Refused`] for whoever is no operator, under the provider; [`VaultError::NotFound`];
+/// `wrong_state` for a job that has ended.
 pub async fn cancel(vault: &Vault, ctx: &TenantCtx, job: JobId) -> Result<Answer<Job>, VaultError> {
-    attempt(|| async {
-        let object = AuditObject::Other(JobId::PREFIX, *job.as_bytes());
-        let (mut snapshot, allowed) = vault
-            .administer(ctx, Snapshot::new(vault), Action::ManageTenants, "job.cancel", object)
-            .await?;
-        let key = keyspace::job(ctx.tenant(), job);
-        let found = snapshot.load::<Job>(&key).await?.ok_or(VaultError::NotFound)?;
-        let cancelled = Job {
-            state: found.state.cancel()?,
-            ended_at: Some(vault.now()),
-            lease: None,
-            ..(*found.value).clone()
-        };
-        let mut batch = snapshot.into_batch();
-        let value = vault.seal_row(&key, OwnerLeaf::NOBODY, found.version + 1, &cancelled).await?;
-        batch.put(key, found.version + 1, value);
-        batch.line(vault.line(ctx.tenant(), Some(ctx), allowed.event).await?);
+    let answer = attempt(|| async {
+        let (mut snapshot, found, event) = vault.see_job(ctx, job, "job.cancel").await?;
+        let mut cancelled = (*found.value).clone();
+        cancelled.end(JobState::cancel, None, vault.now())?;
+        let mut batch = Batch::new();
+        snapshot.put_job(&mut batch, ctx.tenant(), found.version, &cancelled).await?;
+        snapshot.expect_in(&mut batch);
+        batch.line(vault.line(ctx.tenant(), Some(ctx), event).await?);
         let committed = vault.store.commit(batch).await?;
         Ok(Answer { value: cancelled, lines: committed.places().to_vec() })
     })
-    .await
+    .await?;
+    // What it kept is cleared soon.
+    vault.work_soon.notify_one();
+    Ok(answer)
 }

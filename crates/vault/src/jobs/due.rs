@@ -23,7 +23,14 @@ impl Vault {
     pub async fn run_due_jobs(&self) -> Result<(), VaultError> {
         self.remember_time().await?;
         while self.carry_out_erasures().await? > 0 {}
-        self.run_jobs().await?;
+        // What keeps a job from going on does not keep what erasures left.
+        let jobs = self.run_jobs().await;
+        self.sweep_all().await?;
+        jobs
+    }
+
+    /// Clears what erasures of all tenants left, and their jobs that ended long ago.
+    async fn sweep_all(&self) -> Result<(), VaultError> {
         let prefix = KeyRange::prefix_of(TenantId::PROVIDER, RowKind::KnownTenant);
         let mut range = prefix.clone();
         loop {
@@ -32,7 +39,9 @@ impl Vault {
             range = prefix.clone().continued(last);
             for (key, _) in &rows {
                 if let Some((_, _, tenant)) = keyspace::parse_id(key) {
-                    self.sweep(TenantId::from_bytes(tenant)).await?;
+                    let tenant = TenantId::from_bytes(tenant);
+                    self.sweep(tenant).await?;
+                    self.forget_old_jobs(tenant).await?;
                 }
             }
         }

@@ -1,9 +1,12 @@
-//! An operator looks at jobs, and at how single items of one ended.
+//! Somebody looks at jobs, and at how single items of one ended.
 
-use strongroom_model::{Action, AuditObject, Job, JobId, JobItem, TenantId};
+use strongroom_access_policy::{AccessRequest, decide};
+use strongroom_model::{AuditObject, Job, JobId, JobItem, Principal, TenantId};
 use strongroom_storage::keyspace::RowKind;
 
+use crate::jobs::sight::oversight;
 use crate::snapshot::{Snapshot, attempt};
+use crate::trail::Attempted;
 use crate::{Answer, Listed, Page, TenantCtx, Vault, VaultError, keyspace};
 
 /// How an item of a job ended.
@@ -15,24 +18,46 @@ pub struct ItemView {
     pub item: JobItem,
 }
 
-/// Lists the provider's jobs in the order in which they were asked for.
+/// Lists jobs in the order in which they were asked for: the provider's for operators, and in a tenant
+/// all of them for holders of `manage_settings` and their own for everybody else. A page of the latter
+/// may have fewer than were asked for, and others after it.
 ///
 /// # Errors
-/// [`VaultError::Refused`] for whoever is no operator.
+/// [`VaultError::Refused`] for whoever is no operator, under the provider.
 pub async fn list(
     vault: &Vault,
     ctx: &TenantCtx,
     page: Page,
 ) -> Result<Answer<Listed<Job>>, VaultError> {
     attempt(|| async {
-        let object = AuditObject::Tenant(TenantId::PROVIDER);
-        let (mut snapshot, allowed) = vault
-            .administer(ctx, Snapshot::new(vault), Action::ManageTenants, "job.list", object)
-            .await?;
+        let object = AuditObject::Tenant(ctx.tenant());
+        let action = oversight(ctx);
+        let (mut snapshot, event, only) = if ctx.tenant() == TenantId::PROVIDER {
+            let (snapshot, allowed) =
+                vault.administer(ctx, Snapshot::new(vault), action, "job.list", object).await?;
+            (snapshot, allowed.event, None)
+        } else {
+            let mut snapshot = Snapshot::new(vault);
+            let who = snapshot.who(ctx).await?;
+            let code = "job.list";
+            let attempted = Attempted { principal: who.principal, action, code, object };
+            let granted = {
+                let held = who.held();
+                let address = ctx.about().address;
+                let request = AccessRequest { address, ..AccessRequest::new(action) };
+                decide(&held.facts(), &request, vault.now()).map(|permit| permit.spend())
+            };
+            match granted {
+                Ok(granted) => (snapshot, attempted.allowed(&granted, Vec::new()), None),
+                Err(_) => (snapshot, attempted.done(), Some(who.author())),
+            }
+        };
         let (keys, next) = vault.page_of_keys(ctx, ctx.tenant(), RowKind::Job, &page).await?;
         let found = snapshot.load_many::<Job>(&keys).await?;
-        let items = found.into_iter().flatten().map(|job| (*job.value).clone()).collect();
-        let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
+        let seen = |job: &Job| only.is_none_or(|author: Principal| job.author() == author);
+        let jobs = found.into_iter().flatten().filter(|job| seen(job));
+        let items = jobs.map(|job| (*job.value).clone()).collect();
+        let committed = vault.put_on_record(ctx, snapshot, event).await?;
         Ok(Answer { value: Listed { items, next }, lines: committed.places().to_vec() })
     })
     .await
@@ -41,16 +66,11 @@ pub async fn list(
 /// Shows a job.
 ///
 /// # Errors
-/// [`VaultError::Refused`] for whoever is no operator; [`VaultError::NotFound`].
+/// [`VaultError::Refused`] for whoever is no operator, under the provider; [`VaultError::NotFound`].
 pub async fn show(vault: &Vault, ctx: &TenantCtx, job: JobId) -> Result<Answer<Job>, VaultError> {
     attempt(|| async {
-        let object = AuditObject::Other(JobId::PREFIX, *job.as_bytes());
-        let (mut snapshot, allowed) = vault
-            .administer(ctx, Snapshot::new(vault), Action::ManageTenants, "job.read", object)
-            .await?;
-        let found = snapshot.load::<Job>(&keyspace::job(ctx.tenant(), job)).await?;
-        let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
-        let found = found.ok_or(VaultError::NotFound)?;
+        let (snapshot, found, event) = vault.see_job(ctx, job, "job.read").await?;
+        let committed = vault.put_on_record(ctx, snapshot, event).await?;
         Ok(Answer { value: (*found.value).clone(), lines: committed.places().to_vec() })
     })
     .await
@@ -68,10 +88,7 @@ pub async fn items(
     page: Page,
 ) -> Result<Answer<Listed<ItemView>>, VaultError> {
     attempt(|| async {
-        let object = AuditObject::Other(JobId::PREFIX, *job.as_bytes());
-        let (mut snapshot, allowed) = vault
-            .administer(ctx, Snapshot::new(vault), Action::ManageTenants, "job.read", object)
-            .await?;
+        let (mut snapshot, _, event) = vault.see_job(ctx, job, "job.read").await?;
         let prefix = keyspace::job_items_prefix(ctx.tenant(), job);
         let (keys, next) = vault.page_below(ctx, prefix.as_bytes(), &page).await?;
         let found = snapshot.load_many::<JobItem>(&keys).await?;
@@ -81,9 +98,7 @@ pub async fn items(
             .zip(found.into_iter().flatten())
             .map(|(tenant, item)| ItemView { tenant, item: (*item.value).clone() })
             .collect();
-        let job = Snapshot::new(vault).load::<Job>(&keyspace::job(ctx.tenant(), job)).await?;
-        let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
-        job.ok_or(VaultError::NotFound)?;
+        let committed = vault.put_on_record(ctx, snapshot, event).await?;
         Ok(Answer { value: Listed { items, next }, lines: committed.places().to_vec() })
     })
     .await

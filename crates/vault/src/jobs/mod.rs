@@ -1,19 +1,27 @@
 //! Jobs: long-running pieces of work that are asked for, watched and stopped, and the server's own work
 //! that is due.
+//!
+//! A job lies under whoever asked for it: the provider or a tenant. Those of tenants have a row in one
+//! queue besides, so that a worker finds them without looking at every tenant, and stand in a list of
+//! their tenant's open jobs, which an erasure reads as a fact.
 
+mod apply;
 mod cancel;
 mod due;
 mod list;
+mod open;
 mod run;
+mod sight;
 
 pub use cancel::cancel;
 pub use list::{ItemView, items, list, show};
+pub use open::OPEN_JOBS_MAX;
 
 use strongroom_model::{Job, JobId, JobState, TenantId};
 use strongroom_storage::KeyRange;
 use strongroom_storage::keyspace::RowKind;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Loaded, Snapshot};
 use crate::{Vault, VaultError, keyspace};
 
 /// Most jobs that are kept of a tenant, or of the provider.
@@ -24,6 +32,8 @@ pub(crate) const KEPT_MAX: usize = 1_000;
 /// A job in the hands of a worker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Errand {
+    /// Whose job it is.
+    pub(crate) tenant: TenantId,
     /// The job.
     pub(crate) job: JobId,
     /// The worker.
@@ -46,11 +56,14 @@ pub(crate) async fn check_room(vault: &Vault, tenant: TenantId) -> Result<(), Va
 }
 
 impl Snapshot<'_> {
-    /// Whether the worker still has the job. That becomes a fact: what is committed on it is not
+    /// The job, if the worker still has it. That becomes a fact: what is committed on it is not
     /// committed once somebody has stopped the job or taken it over.
-    pub(crate) async fn still_ours(&mut self, errand: &Errand) -> Result<bool, VaultError> {
-        let job = self.load::<Job>(&keyspace::job(TenantId::PROVIDER, errand.job)).await?;
-        Ok(job.is_some_and(|job| {
+    pub(crate) async fn ours(
+        &mut self,
+        errand: &Errand,
+    ) -> Result<Option<Loaded<Job>>, VaultError> {
+        let job = self.load::<Job>(&keyspace::job(errand.tenant, errand.job)).await?;
+        Ok(job.filter(|job| {
             let leased = job.lease.is_some_and(|lease| lease.worker == errand.worker);
             job.state == JobState::Running && leased
         }))

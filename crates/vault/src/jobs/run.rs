@@ -1,19 +1,15 @@
-//! A worker takes a job up, goes through its items page by page, and can be stopped anywhere: another
+//! A worker takes jobs up in turns, works on each page by page, and can be stopped anywhere: another
 //! one goes on where the last checkpoint is.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use strongroom_model::{
-    ApplyBlueprint, Job, JobId, JobKind, JobOutcome, JobState, Lease, TenantId,
-};
+use strongroom_model::{Job, JobId, JobKind, JobState, Lease, TenantId, Timestamp};
 use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, KeyRange, RowKey};
 
-use crate::blueprints::{Page, give, page_of_tenants, total};
+use crate::blueprints::total;
 use crate::jobs::{Errand, JOBS_MAX};
-use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
 use crate::{Vault, VaultError, keyspace};
 
@@ -21,23 +17,47 @@ use crate::{Vault, VaultError, keyspace};
 const LEASE_SECONDS: i64 = 10;
 /// The same, for whoever waits for it.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
-/// Items that are worked on at the same time, so that their commits share one sync of the disk.
-const AT_ONCE: usize = 16;
 /// Jobs that have ended are kept for so many seconds: 30 days.
 const KEPT_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// For so many seconds what a job is done with may be sent: a day.
+const UPLOAD_SECONDS: i64 = 24 * 60 * 60;
+/// The word of a job whose upload came to no end.
+const UPLOAD_ABANDONED: &str = "upload_abandoned";
+/// Pages of a job that are worked on before others have their turn.
+const TURN_PAGES: usize = 16;
+/// Rows of the queue that are looked at at a time.
+const QUEUED_AT_ONCE: usize = 1_000;
 
 impl Vault {
-    /// Works on jobs until none is left that could be taken up.
+    /// Works on jobs until none is left that could be taken up. They take turns, so that none waits for
+    /// the end of a long one.
     ///
     /// # Errors
     /// [`VaultError::Locked`], [`VaultError::Unavailable`]: it goes on at the next call.
     pub(crate) async fn run_jobs(&self) -> Result<(), VaultError> {
         let _one_at_a_time = self.working.lock().await;
         let worker = self.worker()?;
-        while let Some(job) = self.next_job(worker).await? {
-            self.run_job(Errand { job, worker }).await?;
+        loop {
+            let due = self.jobs_due(worker).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            // An erasure that was asked for meanwhile does not wait for the end of a job.
+            if let Err(error) = self.carry_out_erasures().await {
+                tracing::warn!(%error, "an erasure could not be carried out; it goes on later");
+            }
+            let mut failed = None;
+            for errand in due {
+                // What is wrong with one job does not keep the others from their turn.
+                if let Err(error) = self.take_turn(&errand).await {
+                    tracing::warn!(job = %errand.job, %error, "a job could not go on; it is tried again");
+                    failed = Some(error);
+                }
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
         }
-        Ok(())
     }
 
     /// Who works on jobs here: random, and another one at each start.
@@ -50,61 +70,148 @@ impl Vault {
         Ok(*self.worker.get_or_init(|| worker))
     }
 
-    /// The first job that this worker may take up. Those that ended long ago go.
-    async fn next_job(&self, worker: [u8; 16]) -> Result<Option<JobId>, VaultError> {
-        let range = KeyRange::prefix_of(TenantId::PROVIDER, RowKind::Job);
-        let keys: Vec<RowKey> =
-            self.store.scan(&range, JOBS_MAX).await?.into_iter().map(|(key, _)| key).collect();
-        let jobs = Snapshot::new(self).load_many::<Job>(&keys).await?;
-        let now = self.now();
+    /// The jobs that this worker may take up: the first of the provider's, which are done in their
+    /// order, and those of tenants. Those of the provider that ended long ago go.
+    async fn jobs_due(&self, worker: [u8; 16]) -> Result<Vec<Errand>, VaultError> {
+        let mut due = Vec::new();
         let mut waits = false;
-        for job in jobs.iter().flatten() {
+        let now = self.now();
+        let tenant = TenantId::PROVIDER;
+        for job in self.jobs_of(tenant).await? {
             if job.is_free_for(worker, now) {
-                return Ok(Some(job.id));
+                due.push(Errand { tenant, job: job.id, worker });
+                break;
             }
-            waits |= !job.state.has_ended();
-            if job.ended_at.is_some_and(|ended| ended.plus_seconds(KEPT_SECONDS) < now) {
-                self.forget_job(job.id).await?;
+            waits |= job.state.is_due();
+            if is_old(&job, now) {
+                self.forget_job(tenant, job.id).await?;
+            }
+        }
+        let prefix = KeyRange::prefix_of(tenant, RowKind::JobQueue);
+        let mut range = prefix.clone();
+        loop {
+            let rows = self.store.scan(&range, QUEUED_AT_ONCE).await?;
+            let Some((last, _)) = rows.last() else { break };
+            range = prefix.clone().continued(last);
+            for (key, _) in &rows {
+                let Some((tenant, job)) = keyspace::parse_queued_job(key) else { continue };
+                let Some(found) = attempt(|| self.look_at(tenant, job)).await? else {
+                    continue;
+                };
+                if found.is_free_for(worker, now) {
+                    due.push(Errand { tenant, job, worker });
+                } else {
+                    waits |= found.state.is_due();
+                }
             }
         }
         self.jobs_wait.store(waits, Ordering::Relaxed);
+        Ok(due)
+    }
+
+    async fn jobs_of(&self, tenant: TenantId) -> Result<Vec<Job>, VaultError> {
+        let range = KeyRange::prefix_of(tenant, RowKind::Job);
+        let keys: Vec<RowKey> =
+            self.store.scan(&range, JOBS_MAX).await?.into_iter().map(|(key, _)| key).collect();
+        let jobs = Snapshot::new(self).load_many::<Job>(&keys).await?;
+        Ok(jobs.into_iter().flatten().map(|job| (*job.value).clone()).collect())
+    }
+
+    /// A job of a tenant that is in the queue, unless it has ended: then what it kept is cleared, and it
+    /// leaves the queue.
+    async fn look_at(&self, tenant: TenantId, job: JobId) -> Result<Option<Job>, VaultError> {
+        let mut snapshot = Snapshot::new(self);
+        let found = match snapshot.load::<Job>(&keyspace::job(tenant, job)).await {
+            // With the tenant's data its jobs are gone.
+            Err(VaultError::Erased(_) | VaultError::NotFound) => None,
+            found => found?,
+        };
+        if let Some(found) = &found {
+            let begun = found.asked_at;
+            if found.state == JobState::Uploading && begun.plus_seconds(UPLOAD_SECONDS) < self.now()
+            {
+                let mut job = (*found.value).clone();
+                job.end(JobState::cancel, Some(UPLOAD_ABANDONED), self.now())?;
+                let mut batch = Batch::new();
+                snapshot.put_job(&mut batch, tenant, found.version, &job).await?;
+                snapshot.expect_in(&mut batch);
+                let _committed = self.store.commit(batch).await?;
+            } else if !found.state.has_ended() {
+                return Ok(Some((*found.value).clone()));
+            }
+        }
+        self.clear_kept(tenant, job).await?;
+        let mut batch = Batch::new();
+        batch.delete(keyspace::queued_job(tenant, job));
+        let _committed = self.store.commit(batch).await?;
         Ok(None)
     }
 
-    async fn forget_job(&self, job: JobId) -> Result<(), VaultError> {
-        let items = keyspace::job_items_prefix(TenantId::PROVIDER, job);
-        self.clear_rows(KeyRange::prefix(items.as_bytes()), |_| true).await?;
-        // The job's own row goes last: as long as it is there, its items are looked for again.
+    /// Clears what a job kept of clients' data: it cannot be read any more, but takes space.
+    async fn clear_kept(&self, tenant: TenantId, job: JobId) -> Result<(), VaultError> {
+        for prefix in
+            [keyspace::job_spool_prefix(tenant, job), keyspace::job_parts_prefix(tenant, job)]
+        {
+            self.clear_rows(KeyRange::prefix(prefix.as_bytes()), |_| true).await?;
+        }
         let mut batch = Batch::new();
-        batch.delete(keyspace::job(TenantId::PROVIDER, job));
+        batch.delete(keyspace::job_mapping(tenant, job));
         let _committed = self.store.commit(batch).await?;
         Ok(())
     }
 
-    async fn run_job(&self, errand: Errand) -> Result<(), VaultError> {
-        let Some(job) = attempt(|| self.take_up(&errand)).await? else { return Ok(()) };
-        let JobKind::ApplyBlueprint(order) = &job.kind;
-        let mut checkpoint = job.checkpoint.clone();
+    /// Jobs of a tenant that ended long ago go.
+    pub(super) async fn forget_old_jobs(&self, tenant: TenantId) -> Result<(), VaultError> {
+        let range = KeyRange::prefix_of(tenant, RowKind::Job);
         loop {
-            // An erasure that was asked for meanwhile does not wait for the end of a job.
-            while self.carry_out_erasures().await? > 0 {}
-            let page = page_of_tenants(self, order, &checkpoint).await?;
-            let Some(outcomes) = self.work_on(&errand, order, &page).await? else {
-                return Ok(());
+            // Their ids are in the order in which they were asked for.
+            let rows = self.store.scan(&range, 1).await?;
+            let Some((key, _)) = rows.first() else { return Ok(()) };
+            let oldest = match Snapshot::new(self).load::<Job>(key).await {
+                Err(VaultError::Erased(_) | VaultError::NotFound) => return Ok(()),
+                oldest => oldest?,
             };
-            if outcomes.iter().any(|it| matches!(it, JobOutcome::Applied | JobOutcome::Kept)) {
-                self.admission.drain().await;
+            match oldest.filter(|job| is_old(job, self.now())) {
+                Some(job) => self.forget_job(tenant, job.id).await?,
+                None => return Ok(()),
             }
-            if !attempt(|| self.check_in(&errand, &page, &outcomes)).await? {
+        }
+    }
+
+    async fn forget_job(&self, tenant: TenantId, job: JobId) -> Result<(), VaultError> {
+        for prefix in
+            [keyspace::job_items_prefix(tenant, job), keyspace::job_rejects_prefix(tenant, job)]
+        {
+            self.clear_rows(KeyRange::prefix(prefix.as_bytes()), |_| true).await?;
+        }
+        // The job's own row goes last: as long as it is there, its other rows are looked for again.
+        let mut batch = Batch::new();
+        batch.delete(keyspace::job(tenant, job));
+        let _committed = self.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// Works on some pages of a job.
+    async fn take_turn(&self, errand: &Errand) -> Result<(), VaultError> {
+        let Some(job) = attempt(|| self.take_up(errand)).await? else { return Ok(()) };
+        let mut checkpoint = job.checkpoint;
+        for _ in 0..TURN_PAGES {
+            let more = match &job.kind {
+                JobKind::ApplyBlueprint(order) => {
+                    self.apply_page(errand, order, &mut checkpoint).await?
+                }
+                JobKind::Import(_) => attempt(|| self.import_page(errand)).await?,
+            };
+            if !more {
                 return Ok(());
             }
-            checkpoint = page.checkpoint;
         }
+        Ok(())
     }
 
     /// Takes the job up; nothing if somebody else has it, or it has ended.
     async fn take_up(&self, errand: &Errand) -> Result<Option<Job>, VaultError> {
-        let key = keyspace::job(TenantId::PROVIDER, errand.job);
+        let key = keyspace::job(errand.tenant, errand.job);
         let mut snapshot = Snapshot::new(self);
         let Some(found) = snapshot.load::<Job>(&key).await? else { return Ok(None) };
         let now = self.now();
@@ -113,122 +220,48 @@ impl Vault {
         }
         let mut job = (*found.value).clone();
         if job.state == JobState::Queued {
-            let JobKind::ApplyBlueprint(order) = &job.kind;
-            job.progress.total = total(self, order).await?;
+            match &job.kind {
+                JobKind::ApplyBlueprint(order) => job.progress.total = total(self, order).await?,
+                // Its rows were counted when they came.
+                JobKind::Import(_) => {}
+            }
             job.state = job.state.begin()?;
             job.started_at = Some(now);
         }
-        let JobKind::ApplyBlueprint(order) = &job.kind;
-        let missing = match snapshot.blueprint_version(order.blueprint, order.version).await {
-            Ok(_) => None,
-            Err(VaultError::NotFound) => Some("blueprint_missing"),
-            Err(VaultError::Damaged(_)) => Some("damaged"),
-            Err(error) => return Err(error),
+        let missing = match &job.kind {
+            JobKind::ApplyBlueprint(order) => snapshot.missing_for_apply(order).await?,
+            JobKind::Import(_) => None,
         };
-        if let Some(problem) = missing {
-            job.state = job.state.fail()?;
-            job.problem = Some(problem.to_owned());
-            job.ended_at = Some(now);
-            job.lease = None;
-        } else {
-            job.lease = Some(self.lease(errand));
+        match missing {
+            Some(problem) => job.end(JobState::fail, Some(problem), now)?,
+            None => job.lease = Some(self.lease(errand)),
         }
-        self.put_job(snapshot, key, found.version, &job).await?;
+        self.write_job(snapshot, errand, found.version, &job).await?;
         Ok(missing.is_none().then_some(job))
     }
 
-    /// Works on the items of a page; nothing if the job was stopped meanwhile.
-    async fn work_on(
-        &self,
-        errand: &Errand,
-        order: &ApplyBlueprint,
-        page: &Page,
-    ) -> Result<Option<Vec<JobOutcome>>, VaultError> {
-        let mut outcomes = Vec::with_capacity(page.tenants.len());
-        let mut stopped = false;
-        for some in page.tenants.chunks(AT_ONCE) {
-            let given = join_all(some.iter().map(|tenant| give(self, errand, order, *tenant)));
-            for outcome in given.await {
-                match outcome? {
-                    Some(outcome) => outcomes.push(outcome),
-                    None => stopped = true,
-                }
-            }
-            if stopped {
-                attempt(|| self.count_after_stop(errand, &outcomes)).await?;
-                return Ok(None);
-            }
-        }
-        Ok(Some(outcomes))
-    }
-
-    /// Writes down how far it has come, and whether there is more.
-    async fn check_in(
-        &self,
-        errand: &Errand,
-        page: &Page,
-        outcomes: &[JobOutcome],
-    ) -> Result<bool, VaultError> {
-        let key = keyspace::job(TenantId::PROVIDER, errand.job);
-        let mut snapshot = Snapshot::new(self);
-        if !snapshot.still_ours(errand).await? {
-            attempt(|| self.count_after_stop(errand, outcomes)).await?;
-            return Ok(false);
-        }
-        let found = snapshot.load::<Job>(&key).await?.ok_or(VaultError::NotFound)?;
-        let mut job = (*found.value).clone();
-        for outcome in outcomes {
-            job.count(*outcome);
-        }
-        job.checkpoint.clone_from(&page.checkpoint);
-        if page.is_last {
-            job.state = job.state.finish()?;
-            job.progress.total = job.progress.done;
-            job.ended_at = Some(self.now());
-            job.lease = None;
-        } else {
-            job.progress.total = job.progress.total.max(job.progress.done);
-            job.lease = Some(self.lease(errand));
-        }
-        self.put_job(snapshot, key, found.version, &job).await?;
-        Ok(!page.is_last)
-    }
-
-    /// Counts what was done between the last checkpoint and the moment in which somebody stopped the
-    /// job.
-    async fn count_after_stop(
-        &self,
-        errand: &Errand,
-        outcomes: &[JobOutcome],
-    ) -> Result<(), VaultError> {
-        let key = keyspace::job(TenantId::PROVIDER, errand.job);
-        let mut snapshot = Snapshot::new(self);
-        let Some(found) = snapshot.load::<Job>(&key).await? else { return Ok(()) };
-        if found.state != JobState::Cancelled || outcomes.is_empty() {
-            return Ok(());
-        }
-        let mut job = (*found.value).clone();
-        for outcome in outcomes {
-            job.count(*outcome);
-        }
-        self.put_job(snapshot, key, found.version, &job).await
-    }
-
-    fn lease(&self, errand: &Errand) -> Lease {
+    /// That the worker has the job from now on for a while.
+    pub(crate) fn lease(&self, errand: &Errand) -> Lease {
         Lease { worker: errand.worker, until: self.now().plus_seconds(LEASE_SECONDS) }
     }
 
-    async fn put_job(
+    /// Writes the job's row in a commit of its own.
+    pub(super) async fn write_job(
         &self,
-        snapshot: Snapshot<'_>,
-        key: RowKey,
+        mut snapshot: Snapshot<'_>,
+        errand: &Errand,
         version: u64,
         job: &Job,
     ) -> Result<(), VaultError> {
-        let mut batch = snapshot.into_batch();
-        let value = self.seal_row(&key, OwnerLeaf::NOBODY, version + 1, job).await?;
-        batch.put(key, version + 1, value);
+        let mut batch = Batch::new();
+        snapshot.put_job(&mut batch, errand.tenant, version, job).await?;
+        snapshot.expect_in(&mut batch);
         let _committed = self.store.commit(batch).await?;
         Ok(())
     }
+}
+
+/// Whether a job ended so long ago that it goes.
+fn is_old(job: &Job, now: Timestamp) -> bool {
+    job.ended_at.is_some_and(|ended| ended.plus_seconds(KEPT_SECONDS) < now)
 }

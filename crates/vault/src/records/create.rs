@@ -28,33 +28,44 @@ pub struct CreateRecord {
     pub idempotency: Option<Idempotency>,
 }
 
-/// A record as a caller sends it.
+/// A record as a caller sends it; rows of a file that wait to become records are kept as it.
+#[derive(minicbor::Encode, minicbor::Decode)]
 pub struct NewRecord {
     /// The id that the SaaS product has for it, which no other record of the collection has.
+    #[n(0)]
     pub external_id: Option<ExternalId>,
     /// Whom it is about; by the collection's rule, where absent.
+    #[n(1)]
     pub subject: Option<NamedSubject>,
     /// Who gave the data.
+    #[n(2)]
     pub source: Option<Label>,
     /// When it was collected; now, where absent.
+    #[n(3)]
     pub collected_at: Option<Timestamp>,
     /// The version of the notice that was in force when it was collected.
+    #[n(4)]
     pub notice: Option<u32>,
     /// For what it may be used; for everything that the collection may, where absent.
+    #[n(5)]
     pub purposes: Option<Vec<Purpose>>,
     /// The users to whom it is assigned.
+    #[n(6)]
     pub assignees: Vec<UserId>,
     /// Its fields.
+    #[n(7)]
     pub fields: Vec<(FieldName, ClearValue)>,
 }
 
 /// By what a record names the person whom it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub enum NamedSubject {
     /// A subject that there is.
-    Id(SubjectId),
+    #[n(0)]
+    Id(#[n(0)] SubjectId),
     /// The subject with this external id, who is made with the record if there is none.
-    External(ExternalId),
+    #[n(1)]
+    External(#[n(0)] ExternalId),
 }
 
 /// Creates a record and gives it as the caller sees it.

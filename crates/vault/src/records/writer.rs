@@ -21,6 +21,9 @@ use crate::snapshot::{Loaded, Snapshot};
 use crate::subjects::new_head;
 use crate::{Flaw, TenantCtx, Vault, VaultError, keyspace};
 
+/// What is wrong with a reference that leads nowhere.
+pub(crate) const NO_SUCH_RECORD: &str = "refers to a record that there is not";
+
 /// A record that is about to be created.
 pub(crate) struct Planned {
     pub(crate) id: RecordId,
@@ -99,6 +102,22 @@ impl<'v> Writer<'v> {
 
     fn vault(&self) -> &'v Vault {
         self.snapshot.vault
+    }
+
+    /// Takes numbers for records about nobody before anything that they refer to is read as a fact:
+    /// taking them changes the head of the collection's filler, which they may refer to.
+    pub(crate) async fn reserve(&mut self, ctx: &TenantCtx) -> Result<(), VaultError> {
+        let needed = match self.collection.subject {
+            SubjectRule::Own => false,
+            SubjectRule::Nobody => true,
+            SubjectRule::Through(_) => self.collection.filler.is_some(),
+        };
+        if needed && !self.filler_reserved {
+            let vault = self.vault();
+            vault.reserve_filler(ctx.tenant(), &self.collection, self.records).await?;
+            self.filler_reserved = true;
+        }
+        Ok(())
     }
 
     /// The record that has this external id, among those that are there and those that are planned.
@@ -368,7 +387,7 @@ impl<'v> Writer<'v> {
         let subject = self.snapshot.subject(ctx.tenant(), hit.subject).await?;
         match subject.filter(|subject| subject.state != SubjectState::Erased) {
             Some(_) => Ok(hit),
-            None => Err(VaultError::invalid(pointer, "refers to a record that there is not")),
+            None => Err(VaultError::invalid(pointer, NO_SUCH_RECORD)),
         }
     }
 
@@ -380,7 +399,7 @@ impl<'v> Writer<'v> {
         value: &ClearValue,
         pointer: &str,
     ) -> Result<Hit, VaultError> {
-        let wrong = || VaultError::invalid(pointer, "refers to a record that there is not");
+        let wrong = || VaultError::invalid(pointer, NO_SUCH_RECORD);
         let collection = self.snapshot.collection(ctx.tenant(), target).await?.ok_or_else(wrong)?;
         if let Some(external_id) = value.member("external_id").and_then(ClearValue::as_text) {
             let known = (collection.number.0, external_id.to_owned());

@@ -5,10 +5,8 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use strongroom_model::{ExternalId, Label, Timestamp};
 
-use crate::export::ExportedRecord;
-use crate::import::mapping::{FieldSource, Form, Given, Mapping, Member};
-use crate::import::{Cell, Row};
-use crate::{Flaw, ImportItem, NamedSubject};
+use crate::mapping::{FieldSource, Form, Given, Mapping, Member};
+use crate::{Cell, ExportedRecord, Flaw, ImportItem, NamedSubject, Row};
 
 impl Mapping {
     /// The record that a row is to become.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use strongroom_model::ClearValue;
 
-use crate::import::{Cell, Mapping, Row};
+use crate::{Cell, Mapping, Row};
 
 /// A row is at most so long.
 pub(crate) const ROW_BYTES_MAX: u64 = 1024 * 1024;
@@ -51,6 +51,9 @@ pub enum RowsError {
     /// The first line of a CSV file does not fit the mapping.
     #[error("{0}")]
     Header(String),
+    /// A column stands twice in the first line of a CSV file.
+    #[error("the file has the column `{0}` twice")]
+    Twice(String),
     /// A row does not end.
     #[error(
         "the row at line {0} is longer than 1 MiB, perhaps for a quote that is never closed; \
@@ -267,7 +270,7 @@ impl<R: Read> CsvRows<R> {
 fn check_names(names: &[String], mapping: &Mapping) -> Result<(), RowsError> {
     let mut seen = BTreeSet::new();
     if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(RowsError::Header(format!("the file has the column `{twice}` twice")));
+        return Err(RowsError::Twice((*twice).clone()));
     }
     let needed = mapping.columns();
     let missing: Vec<_> = needed.difference(&seen).map(|name| format!("`{name}`")).collect();

@@ -1,6 +1,6 @@
 //! Texts made of columns: `{orderID}-{productID}`.
 
-use crate::import::Row;
+use crate::Row;
 
 /// A text with columns in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::Cell;
+    use crate::Cell;
 
     fn row() -> Row {
         let cells = [("a", "1"), ("b", "NULL"), ("c d", " x ")];

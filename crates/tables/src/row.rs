@@ -82,7 +82,7 @@ impl Row {
     }
 
     /// The row as JSON, for those who ask to keep rejected rows.
-    pub(crate) fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let members = self.names.iter().zip(&self.cells);
         Value::Object(members.map(|(name, cell)| (name.clone(), cell.to_json())).collect())
     }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::Value;
 use strongroom_model::{CollectionName, FieldName, Label};
 
-use crate::import::template::Template;
+use crate::Flaw;
+use crate::template::Template;
 
 /// What is wrong with a mapping file. It may repeat parts of the mapping file, which names columns
 /// and fields and holds no client data.
@@ -123,13 +125,13 @@ struct MappingFile {
     #[serde(default)]
     null: Vec<String>,
     subject: Option<String>,
-    source: Option<toml::Value>,
+    source: Option<Value>,
     collected_at: Option<String>,
-    notice: Option<toml::Value>,
+    notice: Option<Value>,
     delimiter: Option<char>,
     #[serde(default)]
     formula_safe: bool,
-    fields: BTreeMap<FieldName, toml::Value>,
+    fields: BTreeMap<FieldName, Value>,
 }
 
 #[derive(Deserialize)]
@@ -151,8 +153,29 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`] with the place and what is wrong there.
     pub fn parse(text: &str) -> Result<Self, MappingError> {
-        let file: MappingFile =
-            toml::from_str(text).map_err(|error| MappingError(error.to_string()))?;
+        toml::from_str(text).map_err(|error| MappingError(error.to_string())).and_then(Self::of)
+    }
+
+    /// What a mapping file says, as JSON.
+    ///
+    /// # Errors
+    /// As for [`Mapping::parse`].
+    pub fn file_to_json(text: &str) -> Result<Value, MappingError> {
+        Self::parse(text)?;
+        toml::from_str(text).map_err(|error| MappingError(error.to_string()))
+    }
+
+    /// Reads a mapping that is JSON, with the same members as a mapping file.
+    ///
+    /// # Errors
+    /// As for [`Mapping::parse`].
+    pub fn from_json(value: Value) -> Result<Self, MappingError> {
+        serde_json::from_value(value)
+            .map_err(|error| MappingError(error.to_string()))
+            .and_then(Self::of)
+    }
+
+    fn of(file: MappingFile) -> Result<Self, MappingError> {
         let external_id = column_or_template("external_id", &file.external_id)?;
         let subject =
             file.subject.map(|subject| column_or_template("subject", &subject)).transpose()?;
@@ -205,8 +228,8 @@ impl Mapping {
     }
 
     /// Whether all that is wrong with a row concerns records that it refers to.
-    pub(crate) fn are_about_references(&self, flaws: &[crate::Flaw]) -> bool {
-        let refers = |flaw: &crate::Flaw| {
+    pub fn are_about_references(&self, flaws: &[Flaw]) -> bool {
+        let refers = |flaw: &Flaw| {
             let field = flaw.pointer.strip_prefix("/fields/");
             let name = field.and_then(|rest| rest.split('/').next()).unwrap_or_default();
             // Which fields of an export refer to others its mapping does not know.
@@ -258,37 +281,37 @@ struct ColumnTable {
     column: String,
 }
 
-fn source(value: toml::Value) -> Result<Given<Label>, MappingError> {
-    if let toml::Value::String(text) = value {
+fn source(value: Value) -> Result<Given<Label>, MappingError> {
+    if let Value::String(text) = value {
         let label = text
             .parse()
             .map_err(|error: strongroom_model::Malformed| MappingError::at("source", error.0))?;
         return Ok(Given::Fixed(label));
     }
-    let table: Result<ColumnTable, _> = value.try_into();
+    let table: Result<ColumnTable, _> = serde_json::from_value(value);
     table
         .map(|table| Given::Column(table.column))
         .map_err(|_| MappingError::at("source", "expected a text or `{ column = \"…\" }`"))
 }
 
-fn notice(value: toml::Value) -> Result<Given<u32>, MappingError> {
-    if let toml::Value::Integer(version) = value {
-        let version = u32::try_from(version);
-        return version.map(Given::Fixed).map_err(|_| MappingError::at("notice", "out of range"));
+fn notice(value: Value) -> Result<Given<u32>, MappingError> {
+    if let Value::Number(version) = &value {
+        let version = version.as_u64().and_then(|version| u32::try_from(version).ok());
+        let out_of_range = || MappingError::at("notice", "out of range");
+        return version.map(Given::Fixed).ok_or_else(out_of_range);
     }
-    let table: Result<ColumnTable, _> = value.try_into();
+    let table: Result<ColumnTable, _> = serde_json::from_value(value);
     table
         .map(|table| Given::Column(table.column))
         .map_err(|_| MappingError::at("notice", "expected a version or `{ column = \"…\" }`"))
 }
 
-fn field(value: toml::Value) -> Result<FieldSource, String> {
-    if let toml::Value::String(column) = value {
+fn field(value: Value) -> Result<FieldSource, String> {
+    if let Value::String(column) = value {
         return Ok(FieldSource::Column(column, Form::AsWritten));
     }
-    let table: FieldTable = value.try_into().map_err(|error: toml::de::Error| {
-        format!("expected a column's name or a table: {}", error.message())
-    })?;
+    let table: FieldTable = serde_json::from_value(value)
+        .map_err(|error| format!("expected a column's name or a table: {error}"))?;
     let form = match (table.take, table.form) {
         (None, None) => Form::AsWritten,
         (None, Some(form)) => form,
@@ -363,6 +386,15 @@ mod tests {
             ]
         );
         assert_eq!(mapping.delimiter, b';');
+    }
+
+    #[test]
+    fn a_mapping_as_json_is_the_one_of_the_file() {
+        let json: Value = toml::from_str(WHOLE).unwrap();
+        let (file, json) = (Mapping::parse(WHOLE).unwrap(), Mapping::from_json(json).unwrap());
+        assert_eq!(format!("{file:?}"), format!("{json:?}"));
+        let twice = serde_json::json!({"collection": "c", "external_id": "id", "fields": {}});
+        assert!(Mapping::from_json(twice).unwrap_err().to_string().contains("fields"));
     }
 
     #[test]
