@@ -30,7 +30,7 @@ use crate::export::{client, contents, exporter};
 
 const ARCHIVE: &str = "/records:archive";
 /// No wait here is longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of a field of a record that is made to be large, of which it has four.
 const LARGE: usize = 15_000;
 
@@ -176,7 +176,7 @@ impl SlowReader {
     async fn rest(mut self) -> Vec<u8> {
         let mut taken = Vec::new();
         // Whether it is closed or reset makes no difference here.
-        let _ = timeout(PATIENCE, self.0.read_to_end(&mut taken)).await.expect("it ends");
+        let _ = timeout(PATIENCE, self.0.read_to_end(&mut taken)).await.unwrap();
         taken
     }
 }

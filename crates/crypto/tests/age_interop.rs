@@ -1,10 +1,5 @@
 //! The tool `age` opens what is sealed here, and what it seals is opened here.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io::Write;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Archives: sealed files of age, and the files that are in them.
 
+use data_encoding::HEXLOWER;
 use strongroom_client::archive::verify;
 use strongroom_crypto::age::{Identity, Opener, Sealer};
 use strongroom_crypto::hash::sha256;
@@ -78,10 +79,7 @@ pub(super) fn archive_seeds() -> Vec<Seed> {
     let manifest = r#"{"format":"strongroom-archive","version":1,"tenant":{"id":"t","name":"T"},"made_at":"","collections":[
 {"id":"col_00000000000000000000000000","name":"a","label":"A","purposes":[],"subject":"own","fields":[]}]}"#;
     let line = "{\"id\":\"rec_00000000000000000000000000\"}\n";
-    let digest: String = sha256(&[&[0; 32], &sha256(&[line.as_bytes()])])
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = HEXLOWER.encode(&sha256(&[&[0; 32], &sha256(&[line.as_bytes()])]));
     let end = format!(
         r#"{{"records":1,"collections":[{{"name":"a","records":1,"files":1,"digest":"{digest}"}}]}}"#
     );

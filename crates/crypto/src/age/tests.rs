@@ -97,11 +97,15 @@ fn chunks_that_are_missing_or_have_changed_places_are_noticed() {
     };
     for order in [vec![0, 1], vec![1, 0, 2], vec![0, 2], vec![0, 1, 1, 2], vec![2], vec![]] {
         let mut changed = sealed[..head].to_vec();
-        order.iter().for_each(|number| changed.extend(part(*number)));
+        for number in &order {
+            changed.extend(part(*number));
+        }
         assert_eq!(open(&changed, &identity, chunk), Err(Error::Damaged), "{order:?}");
     }
     let mut same = sealed[..head].to_vec();
-    (0..3).for_each(|number| same.extend(part(number)));
+    for number in 0..3 {
+        same.extend(part(number));
+    }
     assert_eq!(open(&same, &identity, chunk).unwrap().len(), 3 * chunk);
 }
 
@@ -135,7 +139,8 @@ fn keys_have_one_text_each() {
             }
         }
     }
-    assert!(text[..61].parse::<Recipient>().is_err());
+    let shorter = text.strip_suffix(|_: char| true).unwrap();
+    assert!(shorter.parse::<Recipient>().is_err());
     assert!(format!("{text}q").parse::<Recipient>().is_err());
     assert!(text.to_uppercase().parse::<Recipient>().is_err());
     assert!(secret.expose().parse::<Recipient>().is_err());
