@@ -12,7 +12,7 @@ use strongroom_storage::{KeyRange, PAGE_MAX, Store, StoreUrl, keyspace};
 use strongroom_tests::program::Installation;
 use strongroom_vault::SystemClock;
 
-/// The store in a folder, or `None` in place of the folder for the installation's own.
+/// The store that was copied aside, or the installation's own.
 async fn store(installation: &Installation, aside: Option<&str>) -> Arc<dyn Store> {
     let folder = aside.map_or(installation.folder().to_owned(), |aside| installation.path(aside));
     let url = StoreUrl::Redb(folder.join("store"));
@@ -20,7 +20,7 @@ async fn store(installation: &Installation, aside: Option<&str>) -> Arc<dyn Stor
     opened.unwrap().unwrap()
 }
 
-/// The key of a leaf with this store and the holder in a folder; nothing if it cannot be had.
+/// The key of a leaf with this store and a holder; nothing if it cannot be had.
 async fn key_of(
     installation: &Installation,
     store: Arc<dyn Store>,
@@ -85,6 +85,9 @@ async fn rows_that_waited_when_somebody_was_erased_have_no_key_any_more() {
 
     // With all that there is now the key is not to be had, and not with the disk of before either.
     let now = store(&installation, None).await;
+    let alive = Leaf { slot: 0, ..leaf };
+    let found = key_of(&installation, now.clone(), None, alive).await;
+    assert!(found.is_some(), "the tenant's other keys are there");
     assert_ne!(key_of(&installation, now.clone(), None, leaf).await.as_ref(), Some(&key));
     drop(now);
     let before = store(&installation, Some("before")).await;
