@@ -1,6 +1,6 @@
 //! Somebody looks at jobs, and at how single items of one ended.
 
-use strongroom_access_policy::{AccessRequest, decide};
+use strongroom_access_policy::{AccessRequest, Permit, decide};
 use strongroom_model::{AuditObject, Job, JobId, JobItem, Principal, TenantId};
 use strongroom_storage::keyspace::RowKind;
 
@@ -45,7 +45,7 @@ pub async fn list(
                 let held = who.held();
                 let address = ctx.about().address;
                 let request = AccessRequest { address, ..AccessRequest::new(action) };
-                decide(&held.facts(), &request, vault.now()).map(|permit| permit.spend())
+                decide(&held.facts(), &request, vault.now()).map(Permit::spend)
             };
             match granted {
                 Ok(granted) => (snapshot, attempted.allowed(&granted, Vec::new()), None),

@@ -1,6 +1,6 @@
 //! Who may see and stop a job: whoever asked for it, and holders of the action that runs the place.
 
-use strongroom_access_policy::{AccessRequest, decide};
+use strongroom_access_policy::{AccessRequest, Permit, decide};
 use strongroom_model::{Action, AuditEvent, AuditObject, Job, JobId, TenantId};
 
 use crate::snapshot::{Loaded, Snapshot};
@@ -51,7 +51,7 @@ impl Vault {
             let held = who.held();
             let address = ctx.about().address;
             let request = AccessRequest { address, ..AccessRequest::new(action) };
-            decide(&held.facts(), &request, self.now()).map(|permit| permit.spend())
+            decide(&held.facts(), &request, self.now()).map(Permit::spend)
         };
         match granted {
             Ok(granted) => {
