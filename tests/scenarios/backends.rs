@@ -169,6 +169,8 @@ async fn a_tenant_that_does_not_admit_the_backend_looks_like_one_that_does_not_e
                 .replace("{key}", "key_00000000000000000000000000")
                 .replace("{erasure}", "ers_00000000000000000000000000")
                 .replace("{receipt}", "rcp_00000000000000000000000000")
+                .replace("{job}", "job_00000000000000000000000000")
+                .replace("{part}", "1")
         };
         assert!(!fill("x").contains('{'), "a parameter is not known here: {path}");
         for method in ["get", "post", "put", "patch", "delete"] {

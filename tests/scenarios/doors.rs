@@ -28,6 +28,7 @@ async fn routes(server: &Server) -> Vec<Route> {
             .replace("{class}", "clerk")
             .replace("{blueprint}", "clinic")
             .replace("{version}", "1")
+            .replace("{part}", "1")
             .replace("{collection}", "patients");
         assert!(!path.contains('{'), "a parameter is not known here: {path}");
         for (method, operation) in methods.as_object().unwrap() {

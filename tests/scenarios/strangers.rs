@@ -67,6 +67,7 @@ async fn another_tenant_s_door_looks_like_no_door() {
     let recovery = format!("/v1/tenants/{}/recovery", other.tenant.id);
     let asked = server.operator().post(&recovery, json!({"reason": "the owner has left"})).await;
     assert_eq!(asked.status, 201, "{}", asked.text());
+    let job = other.tenant.owner.post_once("/imports", json!({"exported": "patients"})).await.id();
     let nowhere = absent(&one.tenant.id);
     let before = other.state().await;
     let mut seen = 0;
@@ -85,6 +86,8 @@ async fn another_tenant_s_door_looks_like_no_door() {
                 .replace("{backend}", &backend)
                 .replace("{erasure}", erasure["id"].as_str().unwrap())
                 .replace("{receipt}", erasure["receipt"].as_str().unwrap())
+                .replace("{job}", &job)
+                .replace("{part}", "1")
         };
         assert!(!filled("x").contains('{'), "a parameter is not known here: {path}");
         let body = any_body();
