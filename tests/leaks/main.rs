@@ -1,7 +1,6 @@
 //! The program as it is built, and what leaves it: log, metrics, traces, files, and its memory.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]

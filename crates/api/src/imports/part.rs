@@ -25,13 +25,14 @@ pub(super) struct Read {
 pub(super) fn read(kept: &[u8], part: &PartRead) -> Result<Read, Problem> {
     let mapping = wire::mapping(kept)?;
     let mut read = Read { rows: Vec::new(), rejected: Vec::new() };
-    let mut rows = Rows::new(part.format, part.bytes.as_slice(), &mapping).map_err(unreadable)?;
+    let mut rows = Rows::new(part.format, part.bytes.as_slice(), &mapping)
+        .map_err(|error| unreadable(&error))?;
     let lines = match part.format {
         // The line of names comes before the first row.
         Format::Csv => part.first_line.saturating_sub(2),
         Format::Ndjson => part.first_line.saturating_sub(1),
     };
-    while let Some(row) = rows.read().map_err(unreadable)? {
+    while let Some(row) = rows.read().map_err(|error| unreadable(&error))? {
         if read.rows.len() + read.rejected.len() >= PART_ROWS_MAX {
             let detail = format!("a part has at most {PART_ROWS_MAX} rows: cut the file smaller");
             return Err(Problem::invalid_at("", detail));
@@ -99,8 +100,8 @@ fn depth(value: &Value) -> usize {
 }
 
 /// Why nothing of a part is taken, without anything that stands in it.
-fn unreadable(error: RowsError) -> Problem {
-    let detail = match &error {
+fn unreadable(error: &RowsError) -> Problem {
+    let detail = match error {
         RowsError::Unreadable(_) => "the part cannot be read as what it is said to be".to_owned(),
         RowsError::Twice(_) => "a column stands twice in the line of names".to_owned(),
         RowsError::Header(_) | RowsError::Endless(_) => error.to_string(),
