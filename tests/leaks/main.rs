@@ -1,9 +1,5 @@
 //! The program as it is built, and what leaves it: log, metrics, traces, files, and its memory.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../../crates/cli/tests/harness/collector.rs"]
 #[expect(dead_code, unreachable_pub, reason = "not every test needs all of it")]

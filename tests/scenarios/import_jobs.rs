@@ -1,5 +1,6 @@
 //! Imports as jobs of the server: a file sent in parts becomes records while whoever sent it goes home.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -141,11 +142,12 @@ async fn rows_that_refer_to_one_another_in_any_order_become_records_and_the_rest
     // Each refers to the one after it, over several pages; half of another chain is missing.
     let mut rows = String::from("id,above\n");
     for number in 0..9 {
-        rows.push_str(&format!("U-{number},U-{}\n", number + 1));
+        writeln!(rows, "U-{number},U-{}", number + 1).unwrap();
     }
     rows.push_str("U-9,\n");
     for number in 0..600 {
-        rows.push_str(&format!("L-{number},{}\n", if number % 2 == 0 { "U-0" } else { "U-none" }));
+        let of = if number % 2 == 0 { "U-0" } else { "U-none" };
+        writeln!(rows, "L-{number},{of}").unwrap();
     }
     let job = send(owner, json!({"mapping": mapping}), &rows).await;
     let done = ended(&server, owner, &job).await;
