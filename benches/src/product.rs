@@ -114,8 +114,8 @@ pub(crate) fn measure(
     Ok(format!(
         "{tenants} tenants from a blueprint: {making:.0} made in a second over {MAKERS} connections; a later version \
          reached {applying:.0} of them in a second.\n\n\
-         One backend, {CONNECTIONS} connections, half of the requests for a user who sees ten fields, half for one who sees seven, \
-         one of them masked:\n\n\
+         One backend, {CONNECTIONS} connections, half of the requests for a user who sees ten fields, half for one who sees seven \
+         and one masked:\n\n\
          | reads of one record | requests/s | p99 ms | ratio |\n|---|---|---|---|\n\
          | at one tenant | {:.0} | {:.2} | 1 |\n| at all {tenants}, at random | {:.0} | {:.2} | {:.2} |\n\n\
          Every tenant was read for both users before ({checked} answers), and {under_load} answers were compared while the load was on: each \
