@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: builds the benchmarks and runs them.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use crate::command::{self, Failure};
 
@@ -16,7 +17,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let profile = if shipped { "dist" } else { "release" };
     // The program that is measured, and the one that measures, in one build.
     command::run(&mut command::cargo(["build", "--workspace", "--bins", "--profile", profile]))?;
-    let mut benches = std::process::Command::new(format!("target/{profile}/strongroom-benches"));
+    let built = command::root().join("target").join(profile).join("strongroom-benches");
+    let mut benches = Command::new(built);
     benches.arg("run").args(arguments.iter().filter(|argument| *argument != SHIPPED));
     command::run(&mut benches)
 }
