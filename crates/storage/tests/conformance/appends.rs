@@ -54,7 +54,9 @@ pub(crate) async fn an_append_without_lines_is_refused(fixture: Fixture) {
 
 /// Readers use the right in whichever version they saw; revocations follow one another. A reader
 /// that begins after a revocation was acknowledged must not be admitted on an older version, and
-/// whoever meets a conflict sees the change when it reads again.
+/// whoever meets a conflict sees the change when it reads again. An engine that never waits would let two
+/// readers hold all threads, or all revocations pass before any reader has its turn, so readers make way
+/// after each use, and every few revocations wait for uses.
 pub(crate) async fn nothing_is_admitted_on_a_right_after_its_revocation_was_acknowledged(
     fixture: Fixture,
 ) {
@@ -62,9 +64,11 @@ pub(crate) async fn nothing_is_admitted_on_a_right_after_its_revocation_was_ackn
     let store = fixture.store();
     store.commit(put("right", 1, "x")).await.unwrap();
     let acknowledged = Arc::new(AtomicU64::new(1));
+    let uses = Arc::new(AtomicU64::new(0));
     let mut readers = JoinSet::new();
     for reader in 0..8 {
         let (store, acknowledged) = (Arc::clone(&store), Arc::clone(&acknowledged));
+        let uses = Arc::clone(&uses);
         readers.spawn(async move {
             let (mut admitted, mut conflicts) = (0u64, 0u64);
             // Every second reader keeps using what it saw first, until it is refused.
@@ -94,6 +98,8 @@ pub(crate) async fn nothing_is_admitted_on_a_right_after_its_revocation_was_ackn
                         conflicts += 1;
                     }
                 }
+                uses.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
             }
             (admitted, conflicts)
         });
@@ -106,7 +112,9 @@ pub(crate) async fn nothing_is_admitted_on_a_right_after_its_revocation_was_ackn
         batch.expect_version(key("right"), version - 1).line(line(tenant(1), "revoke"));
         store.commit(batch).await.unwrap();
         acknowledged.store(version, Ordering::SeqCst);
-        if version % 4 == 0 {
+        let before = uses.load(Ordering::SeqCst);
+        while version % 4 == 0 && version < REVOCATIONS && uses.load(Ordering::SeqCst) < before + 8
+        {
             tokio::task::yield_now().await;
         }
     }
