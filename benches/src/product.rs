@@ -89,7 +89,8 @@ pub(crate) fn measure(
     let applying = apply(operator, tenants)?;
 
     let homes = Arc::new(homes);
-    let checked = check(server, &token, &homes, tenants * USERS.len(), &AtomicBool::new(false))?;
+    let checked =
+        check(server.address, &token, &homes, tenants * USERS.len(), &AtomicBool::new(false))?;
     let (mut all, mut one) = (Vec::new(), Vec::new());
     let (mut p99_all, mut p99_one, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     let mut under_load = 0;
@@ -98,7 +99,7 @@ pub(crate) fn measure(
         let checker = {
             let (address, token) = (server.address, token.clone());
             let (homes, stop) = (Arc::clone(&homes), Arc::clone(&stop));
-            thread::spawn(move || check_at(address, &token, &homes, usize::MAX, &stop))
+            thread::spawn(move || check(address, &token, &homes, usize::MAX, &stop))
         };
         let many = serve(server, &token, &homes, homes.len(), turn);
         let few = serve(server, &token, &homes, 1, turn);
@@ -242,19 +243,9 @@ fn acting_for(user: &str) -> String {
     format!("Strongroom-User: ext:{user}\r\n")
 }
 
-fn check(
-    server: &Server,
-    token: &str,
-    homes: &[Home],
-    answers: usize,
-    stop: &AtomicBool,
-) -> Result<usize, Failure> {
-    check_at(server.address, token, homes, answers, stop)
-}
-
 /// Reads records of all tenants for both users by turns, and compares each answer with what the
 /// user's class sees. Gives how many were compared.
-fn check_at(
+fn check(
     address: std::net::SocketAddr,
     token: &str,
     homes: &[Home],

@@ -12,13 +12,13 @@ use strongroom_tests::{Caller, Clinic, Reply, Server, Tenant, fresh_key};
 const RACES: usize = 200;
 
 /// A backend, with its id and itself.
-struct Backend {
+pub(crate) struct Backend {
     id: String,
     token: String,
 }
 
 impl Backend {
-    async fn new(server: &Server) -> Self {
+    pub(crate) async fn new(server: &Server) -> Self {
         let made = server.operator().post("/backends", json!({"name": "Shop software"})).await;
         assert_eq!(made.status, 201, "{}", made.text());
         let made = made.json();
@@ -27,17 +27,17 @@ impl Backend {
     }
 
     /// The backend in front of a tenant's door.
-    fn at(&self, tenant: &Tenant) -> Caller {
+    pub(crate) fn at(&self, tenant: &Tenant) -> Caller {
         tenant.owner.with_token(&self.token)
     }
 
     /// The path of its admission.
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/backends/{}", self.id)
     }
 
     /// Has a tenant admit it.
-    async fn admitted(&self, tenant: &Tenant, bounds: Value) -> Value {
+    pub(crate) async fn admitted(&self, tenant: &Tenant, bounds: Value) -> Value {
         let admitted = tenant.owner.put_if(&self.path(), "*", bounds).await;
         assert_eq!(admitted.status, 200, "{}", admitted.text());
         admitted.json()
@@ -52,11 +52,17 @@ async fn managed(tenant: &Tenant, external_id: &str, classes: &[&str]) -> String
     made.id()
 }
 
-async fn get_for(caller: &Caller, user: &str, path: &str) -> Reply {
+pub(crate) async fn get_for(caller: &Caller, user: &str, path: &str) -> Reply {
     caller.call("GET", path).header("Strongroom-User", user).send().await
 }
 
-async fn send_for(caller: &Caller, user: &str, method: &str, path: &str, body: Value) -> Reply {
+pub(crate) async fn send_for(
+    caller: &Caller,
+    user: &str,
+    method: &str,
+    path: &str,
+    body: Value,
+) -> Reply {
     let call = caller.call(method, path).header("Strongroom-User", user).header("If-Match", "*");
     call.header("Idempotency-Key", &fresh_key()).json(&body).send().await
 }

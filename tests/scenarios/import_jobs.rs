@@ -22,7 +22,7 @@ fn visits() -> Value {
     })
 }
 
-fn people() -> Value {
+pub(crate) fn people() -> Value {
     json!({
         "collection": "patients", "external_id": "number",
         "fields": {"name": "name", "email": "email"},
@@ -30,7 +30,7 @@ fn people() -> Value {
 }
 
 /// Asks for an import and gives the job.
-async fn begin(caller: &Caller, body: Value) -> Value {
+pub(crate) async fn begin(caller: &Caller, body: Value) -> Value {
     let answer = caller.post_once("/imports", body).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     let job = answer.json();
@@ -40,21 +40,21 @@ async fn begin(caller: &Caller, body: Value) -> Value {
     job
 }
 
-fn at(job: &Value, rest: &str) -> String {
+pub(crate) fn at(job: &Value, rest: &str) -> String {
     format!("/jobs/{}{rest}", job["id"].as_str().unwrap())
 }
 
-async fn part(caller: &Caller, job: &Value, number: u32, rows: &str) -> Reply {
+pub(crate) async fn part(caller: &Caller, job: &Value, number: u32, rows: &str) -> Reply {
     let call = caller.call("PUT", &at(job, &format!("/parts/{number}")));
     call.body_of("text/csv", rows.as_bytes().to_vec()).send().await
 }
 
-async fn start(caller: &Caller, job: &Value, parts: u32) -> Reply {
+pub(crate) async fn start(caller: &Caller, job: &Value, parts: u32) -> Reply {
     caller.post(&at(job, "/start"), json!({"parts": parts})).await
 }
 
 /// Waits until a job has ended.
-async fn ended(server: &Server, caller: &Caller, job: &Value) -> Value {
+pub(crate) async fn ended(server: &Server, caller: &Caller, job: &Value) -> Value {
     for _ in 0..LOOKS_MAX {
         server.run_due_jobs().await;
         let job = caller.get(&at(job, "")).await.ok();

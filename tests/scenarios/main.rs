@@ -20,6 +20,7 @@ mod erasure;
 mod export;
 mod first_tenant;
 mod import_jobs;
+mod job_senders;
 mod locked;
 mod log;
 mod reasons;

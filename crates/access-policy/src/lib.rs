@@ -12,9 +12,11 @@ mod ceilings;
 mod conditions;
 mod decision;
 mod facts;
+mod jobs;
 mod masks;
 mod permissions;
 mod permit;
+mod recovery;
 mod refusal;
 mod rows;
 
@@ -27,7 +29,9 @@ pub use facts::{
     AccessRequest, Actor, Acts, Assertion, Bound, Ceiling, CeilingKind, Delegation, Facts,
     HeldClass, PurposeFacts, RecordFacts, SubjectFacts,
 };
+pub use jobs::{is_own_job, may_feed};
 pub use masks::{BULLETS, is_mask_of, mask};
 pub use permissions::Gate;
 pub use permit::{ADMINISTRATIVE_RULE, FieldView, Granted, ListPermit, OWNER_RULE, Permit, Shown};
+pub use recovery::{WrongOperator, may_approve, may_ask, may_invite_owner};
 pub use refusal::{Answer, Ask, Missing, Refusal, Side};

@@ -76,12 +76,6 @@ impl Job {
         }
     }
 
-    /// For whom it is done: the user whom a credential acted for, else whoever asked.
-    pub fn author(&self) -> Principal {
-        let user = self.asker.as_ref().and_then(|asker| asker.acting_for);
-        user.map_or(self.asked_by, Principal::User)
-    }
-
     /// Ends it. Nobody works on it any more, and from where it was asked for is forgotten.
     ///
     /// # Errors
@@ -476,7 +470,6 @@ mod tests {
             purpose: None,
             address: Some(IpAddr::from([192, 0, 2, 7])),
         });
-        assert_eq!(job.author(), Principal::User(UserId::from_bytes([4; 16])));
         job.end(JobState::cancel, Some("upload_abandoned"), Timestamp::default()).unwrap();
         assert_eq!(job.asker.as_ref().unwrap().address, None);
         assert!(job.end(JobState::cancel, None, Timestamp::default()).is_err());

@@ -145,6 +145,11 @@ impl TenantCtx {
         Self { tenant, acts: admission.acts, ..self }
     }
 
+    /// The same caller, for another purpose than the request states.
+    pub(crate) fn stating(&self, purpose: Option<Purpose>) -> Self {
+        Self { about: About { purpose, ..self.about.clone() }, ..self.clone() }
+    }
+
     /// The same caller, acting for somebody.
     pub(crate) fn acting_as(self, acting: Acting) -> Self {
         Self { acting, ..self }

@@ -10,4 +10,5 @@ mod administration;
 mod cedar;
 mod decisions;
 mod properties;
+mod standing;
 mod worlds;

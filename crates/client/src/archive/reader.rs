@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use strongroom_model::CollectionName;
+use tar::Header;
 
 use crate::archive::{End, Manifest};
 
@@ -165,17 +166,16 @@ impl<R: Read> ArchiveReader<R> {
             return Ok(None);
         }
         let wrong = || ArchiveError::Damaged("a file has no head");
-        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
-        let written = block.get(148..156).unwrap_or_default();
-        let blanks = 8 * u64::from(b' ');
-        let without: u64 = written.iter().map(|byte| u64::from(*byte)).sum();
-        if octal(written) != Some(sum - without + blanks) || block.get(257..262) != Some(b"ustar") {
+        let head = Header::from_byte_slice(&block);
+        let mut summed = head.clone();
+        summed.set_cksum();
+        let sums = (summed.cksum().ok(), head.cksum().ok());
+        if sums.0 != sums.1 || head.as_ustar().is_none() {
             return Err(wrong());
         }
-        let name = block.get(..100).unwrap_or_default();
-        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let name = std::str::from_utf8(name).map_err(|_| wrong())?;
-        let length = octal(block.get(124..136).unwrap_or_default()).ok_or_else(wrong)?;
+        let name = head.path_bytes();
+        let name = std::str::from_utf8(&name).map_err(|_| wrong())?;
+        let length = head.entry_size().map_err(|_| wrong())?;
         Ok(Some((name.to_owned(), length)))
     }
 
@@ -201,10 +201,4 @@ impl<R: Read> ArchiveReader<R> {
             Err(ArchiveError::Damaged("something stands after its end"))
         }
     }
-}
-
-/// An octal number, with blanks or a zero behind it.
-fn octal(digits: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(digits).ok()?;
-    u64::from_str_radix(text.trim_end_matches(['\0', ' ']), 8).ok()
 }

@@ -2,7 +2,7 @@
 
 use strongroom_access_policy::{AccessRequest, Facts, Refusal, decide_list};
 use strongroom_model::{
-    Action, AuditObject, Collection, CollectionName, CollectionNumber, Tenant, TenantId,
+    Action, AuditEvent, AuditObject, Collection, CollectionName, CollectionNumber, Tenant, TenantId,
 };
 
 use crate::collections::{CollectionList, references};
@@ -69,6 +69,7 @@ async fn once(
     // The decision, for each collection.
     let mut collections = Vec::with_capacity(candidates.len());
     let mut refused: Option<(CollectionNumber, Refusal)> = None;
+    let mut rule = None;
     {
         let held = who.held();
         let request = AccessRequest {
@@ -80,8 +81,8 @@ async fn once(
             let facts = Facts { collection: Some(&collection.value), ..held.facts() };
             match decide_list(&facts, &request, vault.now()) {
                 Ok(permit) => {
-                    // Its pages are decided on when they are read.
-                    let _ = permit.rule();
+                    // The line names what opens the first; each page is decided on when it is read.
+                    rule = rule.or(Some(permit.rule()));
                     collections.push(collection);
                 }
                 Err(refusal) => refused = Some((collection.number, refusal)),
@@ -102,8 +103,9 @@ async fn once(
     }
 
     // The record of it.
+    let event = AuditEvent { rule, ..attempted.done() };
     let shown = Versioned { version: who.tenant.version, value: (*who.tenant.value).clone() };
-    let committed = vault.put_on_record(ctx, snapshot, attempted.done()).await?;
+    let committed = vault.put_on_record(ctx, snapshot, event).await?;
     let collections = in_order(collections)
         .into_iter()
         .map(|found| Versioned { version: found.version, value: (*found.value).clone() })

@@ -1,7 +1,6 @@
 //! Archives: collections of a tenant as one sealed stream, which only its recipients open.
 
 mod begin;
-mod tar;
 mod writer;
 
 pub use begin::{Archive, BeginArchive, begin};

@@ -2,9 +2,14 @@
 
 use strongroom_crypto::age::{Recipient, Sealer};
 use strongroom_crypto::{hash, scrub_once};
+use tar::{EntryType, Header};
 
-use crate::archives::tar::{BLOCK, filling, head};
 use crate::{Vault, VaultError};
+
+/// What the bytes of a file in a tar archive are filled up to (POSIX.1-1988, `ustar`).
+const BLOCK: usize = 512;
+/// Who may read a file that is unpacked: its owner alone.
+const MODE: u32 = 0o600;
 
 /// An archive in the making. It keeps what has been sealed and not taken yet, and less than a chunk
 /// that has not been sealed.
@@ -34,14 +39,22 @@ impl ArchiveWriter {
     /// Adds a file and gives its SHA-256.
     ///
     /// # Errors
-    /// [`VaultError::Internal`] for a name or a length that does not fit.
+    /// [`VaultError::Internal`] for a name that does not fit.
     pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<[u8; 32], VaultError> {
-        let head = head(name, bytes.len(), self.seconds)
-            .ok_or_else(|| VaultError::Internal("a file does not fit into an archive".into()))?;
+        let mut head = Header::new_ustar();
+        head.set_path(name)
+            .map_err(|_| VaultError::Internal("a file does not fit into an archive".into()))?;
+        head.set_size(bytes.len() as u64);
+        head.set_mode(MODE);
+        head.set_uid(0);
+        head.set_gid(0);
+        head.set_mtime(self.seconds);
+        head.set_entry_type(EntryType::Regular);
+        head.set_cksum();
         let zeros = [0; BLOCK];
-        let filling = zeros.get(..filling(bytes.len())).unwrap_or_default();
+        let filled = bytes.len().next_multiple_of(BLOCK) - bytes.len();
         scrub_once(|| {
-            let parts = [&head, bytes, filling];
+            let parts = [head.as_bytes(), bytes, zeros.get(..filled).unwrap_or_default()];
             parts.into_iter().try_for_each(|part| self.sealer.push(part, &mut self.sealed))
         })?;
         Ok(hash::sha256(&[bytes]))

@@ -2,6 +2,7 @@
 //! records of them.
 
 mod begin;
+mod own;
 mod rejects;
 mod spool;
 mod start;

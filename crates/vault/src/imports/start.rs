@@ -19,7 +19,7 @@ pub async fn start(
     parts: u32,
 ) -> Result<Answer<Job>, VaultError> {
     let answer = attempt(|| async {
-        let (mut snapshot, found, event) = vault.own_job(ctx, job, "import.start").await?;
+        let (mut snapshot, found, event) = vault.own_import(ctx, job, "import.start").await?;
         let mut started = (*found.value).clone();
         started.state = found.state.start()?;
         let JobKind::Import(import) = &found.kind else { return Err(damaged()) };

@@ -64,7 +64,7 @@ pub async fn prepare(
 ) -> Result<Prepared, VaultError> {
     check_number(sent)?;
     attempt(|| async {
-        let (mut snapshot, job, event) = vault.own_job(ctx, sent.job, "import.upload").await?;
+        let (mut snapshot, job, event) = vault.own_import(ctx, sent.job, "import.upload").await?;
         let waits = job.state == JobState::Uploading;
         if let Some(uploaded) = snapshot.uploaded(ctx, sent).await? {
             let committed = vault.put_on_record(ctx, snapshot, event).await?;
@@ -107,7 +107,7 @@ pub async fn upload(
         }
     }
     attempt(|| async {
-        let (mut snapshot, found, event) = vault.own_job(ctx, sent.job, "import.upload").await?;
+        let (mut snapshot, found, event) = vault.own_import(ctx, sent.job, "import.upload").await?;
         if let Some(uploaded) = snapshot.uploaded(ctx, sent).await? {
             let committed = vault.put_on_record(ctx, snapshot, event).await?;
             return Ok(Answer { value: uploaded, lines: committed.places().to_vec() });

@@ -2,7 +2,7 @@
 //! whoever asked, with the rights that they have now.
 
 use strongroom_model::{AuditEvent, Collection, Job, JobKind, JobOutcome, JobState, WrongState};
-use strongroom_storage::{Batch, KeyRange, Row, RowKey};
+use strongroom_storage::{KeyRange, Row, RowKey};
 
 use crate::imports::spool::{self, FileRow, Spool};
 use crate::imports::upload::reject;
@@ -43,7 +43,7 @@ impl Vault {
 
     async fn end_import(
         &self,
-        mut snapshot: Snapshot<'_>,
+        snapshot: Snapshot<'_>,
         errand: &Errand,
         found: &Loaded<Job>,
         how: fn(JobState) -> Result<JobState, WrongState>,
@@ -51,10 +51,7 @@ impl Vault {
     ) -> Result<bool, VaultError> {
         let mut job = (*found.value).clone();
         job.end(how, problem, self.now())?;
-        let mut batch = Batch::new();
-        snapshot.put_job(&mut batch, errand.tenant, found.version, &job).await?;
-        snapshot.expect_in(&mut batch);
-        let _committed = self.store.commit(batch).await?;
+        self.write_job(snapshot, errand.tenant, found.version, &job).await?;
         Ok(false)
     }
 

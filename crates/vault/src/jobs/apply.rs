@@ -34,8 +34,6 @@ impl Vault {
         order: &ApplyBlueprint,
         checkpoint: &mut Vec<u8>,
     ) -> Result<bool, VaultError> {
-        // An erasure that was asked for meanwhile does not wait for the end of a job.
-        while self.carry_out_erasures().await? > 0 {}
         let page = page_of_tenants(self, order, checkpoint).await?;
         let Some(outcomes) = self.give_to(errand, order, &page).await? else { return Ok(false) };
         if outcomes.iter().any(|it| matches!(it, JobOutcome::Applied | JobOutcome::Kept)) {
@@ -95,7 +93,7 @@ impl Vault {
             job.progress.total = job.progress.total.max(job.progress.done);
             job.lease = Some(self.lease(errand));
         }
-        self.write_job(snapshot, errand, found.version, &job).await?;
+        self.write_job(snapshot, errand.tenant, found.version, &job).await?;
         Ok(!page.is_last)
     }
 
@@ -116,6 +114,6 @@ impl Vault {
         for outcome in outcomes {
             job.count(*outcome);
         }
-        self.write_job(snapshot, errand, found.version, &job).await
+        self.write_job(snapshot, errand.tenant, found.version, &job).await
     }
 }

@@ -1,7 +1,7 @@
 //! Somebody looks at jobs, and at how single items of one ended.
 
-use strongroom_access_policy::{AccessRequest, Permit, decide};
-use strongroom_model::{AuditObject, Job, JobId, JobItem, Principal, TenantId};
+use strongroom_access_policy::is_own_job;
+use strongroom_model::{AuditObject, Job, JobId, JobItem, TenantId};
 use strongroom_storage::keyspace::RowKind;
 
 use crate::jobs::sight::oversight;
@@ -41,21 +41,15 @@ pub async fn list(
             let who = snapshot.who(ctx).await?;
             let code = "job.list";
             let attempted = Attempted { principal: who.principal, action, code, object };
-            let granted = {
-                let held = who.held();
-                let address = ctx.about().address;
-                let request = AccessRequest { address, ..AccessRequest::new(action) };
-                decide(&held.facts(), &request, vault.now()).map(Permit::spend)
-            };
-            match granted {
+            match vault.oversees(ctx, &who) {
                 Ok(granted) => (snapshot, attempted.allowed(&granted, Vec::new()), None),
-                Err(_) => (snapshot, attempted.done(), Some(who.author())),
+                Err(_) => (snapshot, attempted.done(), Some(who)),
             }
         };
         let (keys, next) = vault.page_of_keys(ctx, ctx.tenant(), RowKind::Job, &page).await?;
         let found = snapshot.load_many::<Job>(&keys).await?;
-        let seen = |job: &Job| only.is_none_or(|author: Principal| job.author() == author);
-        let jobs = found.into_iter().flatten().filter(|job| seen(job));
+        let sees = |job: &Job| only.as_ref().is_none_or(|who| is_own_job(&who.held().facts(), job));
+        let jobs = found.into_iter().flatten().filter(|job| sees(job));
         let items = jobs.map(|job| (*job.value).clone()).collect();
         let committed = vault.put_on_record(ctx, snapshot, event).await?;
         Ok(Answer { value: Listed { items, next }, lines: committed.places().to_vec() })

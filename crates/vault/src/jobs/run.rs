@@ -42,10 +42,6 @@ impl Vault {
             if due.is_empty() {
                 return Ok(());
             }
-            // An erasure that was asked for meanwhile does not wait for the end of a job.
-            if let Err(error) = self.carry_out_erasures().await {
-                tracing::warn!(%error, "an erasure could not be carried out; it goes on later");
-            }
             let mut failed = None;
             for errand in due {
                 // What is wrong with one job does not keep the others from their turn.
@@ -121,21 +117,14 @@ impl Vault {
     /// leaves the queue.
     async fn look_at(&self, tenant: TenantId, job: JobId) -> Result<Option<Job>, VaultError> {
         let mut snapshot = Snapshot::new(self);
-        let found = match snapshot.load::<Job>(&keyspace::job(tenant, job)).await {
-            // With the tenant's data its jobs are gone.
-            Err(VaultError::Erased(_) | VaultError::NotFound) => None,
-            found => found?,
-        };
+        let found = snapshot.job(tenant, job).await?;
         if let Some(found) = &found {
             let begun = found.asked_at;
             if found.state == JobState::Uploading && begun.plus_seconds(UPLOAD_SECONDS) < self.now()
             {
                 let mut job = (*found.value).clone();
                 job.end(JobState::cancel, Some(UPLOAD_ABANDONED), self.now())?;
-                let mut batch = Batch::new();
-                snapshot.put_job(&mut batch, tenant, found.version, &job).await?;
-                snapshot.expect_in(&mut batch);
-                let _committed = self.store.commit(batch).await?;
+                self.write_job(snapshot, tenant, found.version, &job).await?;
             } else if !found.state.has_ended() {
                 return Ok(Some((*found.value).clone()));
             }
@@ -167,10 +156,8 @@ impl Vault {
             // Their ids are in the order in which they were asked for.
             let rows = self.store.scan(&range, 1).await?;
             let Some((key, _)) = rows.first() else { return Ok(()) };
-            let oldest = match Snapshot::new(self).load::<Job>(key).await {
-                Err(VaultError::Erased(_) | VaultError::NotFound) => return Ok(()),
-                oldest => oldest?,
-            };
+            let Some((_, _, oldest)) = keyspace::parse_id(key) else { return Ok(()) };
+            let oldest = Snapshot::new(self).job(tenant, JobId::from_bytes(oldest)).await?;
             match oldest.filter(|job| is_old(job, self.now())) {
                 Some(job) => self.forget_job(tenant, job.id).await?,
                 None => return Ok(()),
@@ -196,6 +183,10 @@ impl Vault {
         let Some(job) = attempt(|| self.take_up(errand)).await? else { return Ok(()) };
         let mut checkpoint = job.checkpoint;
         for _ in 0..TURN_PAGES {
+            // An erasure that was asked for meanwhile does not wait for the end of a job.
+            if let Err(error) = self.carry_out_erasures().await {
+                tracing::warn!(%error, "an erasure could not be carried out; it goes on later");
+            }
             let more = match &job.kind {
                 JobKind::ApplyBlueprint(order) => {
                     self.apply_page(errand, order, &mut checkpoint).await?
@@ -236,7 +227,7 @@ impl Vault {
             Some(problem) => job.end(JobState::fail, Some(problem), now)?,
             None => job.lease = Some(self.lease(errand)),
         }
-        self.write_job(snapshot, errand, found.version, &job).await?;
+        self.write_job(snapshot, errand.tenant, found.version, &job).await?;
         Ok(missing.is_none().then_some(job))
     }
 
@@ -246,15 +237,15 @@ impl Vault {
     }
 
     /// Writes the job's row in a commit of its own.
-    pub(super) async fn write_job(
+    pub(crate) async fn write_job(
         &self,
         mut snapshot: Snapshot<'_>,
-        errand: &Errand,
+        tenant: TenantId,
         version: u64,
         job: &Job,
     ) -> Result<(), VaultError> {
         let mut batch = Batch::new();
-        snapshot.put_job(&mut batch, errand.tenant, version, job).await?;
+        snapshot.put_job(&mut batch, tenant, version, job).await?;
         snapshot.expect_in(&mut batch);
         let _committed = self.store.commit(batch).await?;
         Ok(())

@@ -1,8 +1,9 @@
 //! Who may see and stop a job: whoever asked for it, and holders of the action that runs the place.
 
-use strongroom_access_policy::{AccessRequest, Permit, decide};
+use strongroom_access_policy::{AccessRequest, Granted, Permit, Refusal, decide, is_own_job};
 use strongroom_model::{Action, AuditEvent, AuditObject, Job, JobId, TenantId};
 
+use crate::caller::Who;
 use crate::snapshot::{Loaded, Snapshot};
 use crate::trail::Attempted;
 use crate::{TenantCtx, Vault, VaultError, keyspace};
@@ -26,8 +27,7 @@ impl Vault {
         if ctx.tenant() == TenantId::PROVIDER {
             let (mut snapshot, allowed) =
                 self.administer(ctx, Snapshot::new(self), action, code, object).await?;
-            let found = snapshot.load::<Job>(&keyspace::job(ctx.tenant(), job)).await?;
-            let Some(job) = found else {
+            let Some(job) = snapshot.job(ctx.tenant(), job).await? else {
                 self.put_on_record(ctx, snapshot, allowed.event).await?;
                 return Err(VaultError::NotFound);
             };
@@ -36,24 +36,13 @@ impl Vault {
         let mut snapshot = Snapshot::new(self);
         let who = snapshot.who(ctx).await?;
         let attempted = Attempted { principal: who.principal, action, code, object };
-        let found = match snapshot.load::<Job>(&keyspace::job(ctx.tenant(), job)).await {
-            // With the tenant's data its jobs are gone.
-            Err(VaultError::Erased(_)) => None,
-            found => found?,
-        };
-        let Some(job) = found else {
+        let Some(job) = snapshot.job(ctx.tenant(), job).await? else {
             return self.refuse_absent(ctx, snapshot, who, attempted).await;
         };
-        if job.author() == who.author() {
+        if is_own_job(&who.held().facts(), &job) {
             return Ok((snapshot, job, attempted.done()));
         }
-        let granted = {
-            let held = who.held();
-            let address = ctx.about().address;
-            let request = AccessRequest { address, ..AccessRequest::new(action) };
-            decide(&held.facts(), &request, self.now()).map(Permit::spend)
-        };
-        match granted {
+        match self.oversees(ctx, &who) {
             Ok(granted) => {
                 let event = attempted.allowed(&granted, Vec::new());
                 Ok((snapshot, job, event))
@@ -62,27 +51,25 @@ impl Vault {
         }
     }
 
-    /// Finds a job that the caller has asked for, and the line that says so. What is not there and what
-    /// is others' are refused alike.
-    pub(crate) async fn own_job<'v>(
-        &'v self,
-        ctx: &TenantCtx,
+    /// Whether the caller sees and stops the jobs of others in their tenant.
+    pub(super) fn oversees(&self, ctx: &TenantCtx, who: &Who) -> Result<Granted, Refusal> {
+        let held = who.held();
+        let address = ctx.about().address;
+        let request = AccessRequest { address, ..AccessRequest::new(oversight(ctx)) };
+        decide(&held.facts(), &request, self.now()).map(Permit::spend)
+    }
+}
+
+impl Snapshot<'_> {
+    /// The job; nothing where there is none, or where it is gone with the tenant's data.
+    pub(crate) async fn job(
+        &mut self,
+        tenant: TenantId,
         job: JobId,
-        code: &'static str,
-    ) -> Result<(Snapshot<'v>, Loaded<Job>, AuditEvent), VaultError> {
-        let object = AuditObject::Other(JobId::PREFIX, *job.as_bytes());
-        let mut snapshot = Snapshot::new(self);
-        let who = snapshot.who(ctx).await?;
-        let action = oversight(ctx);
-        let attempted = Attempted { principal: who.principal, action, code, object };
-        let found = match snapshot.load::<Job>(&keyspace::job(ctx.tenant(), job)).await {
-            // With the tenant's data its jobs are gone.
-            Err(VaultError::Erased(_)) => None,
-            found => found?,
-        };
-        match found.filter(|job| job.author() == who.author()) {
-            Some(job) => Ok((snapshot, job, attempted.done())),
-            None => self.refuse_absent(ctx, snapshot, who, attempted).await,
+    ) -> Result<Option<Loaded<Job>>, VaultError> {
+        match self.load::<Job>(&keyspace::job(tenant, job)).await {
+            Err(VaultError::Erased(_) | VaultError::NotFound) => Ok(None),
+            found => found,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Another operator approves a recovery: the wait begins.
 
-use strongroom_access_policy::AccessRequest;
+use strongroom_access_policy::{AccessRequest, may_approve};
 use strongroom_model::{Action, AuditObject, Recovery, TenantId};
 
-use crate::recovery::{RecoveryView, WrongOperator, can_be_stopped, operator, own_line};
+use crate::recovery::{RecoveryView, can_be_stopped, own_line};
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::{Answer, Expected, TenantCtx, Vault, VaultError};
 
@@ -38,16 +38,15 @@ async fn once(
     expected.check(found.version)?;
     let state = found.state_at(now).approve()?;
     can_be_stopped(of.state)?;
-    let approver = operator(&allowed.who)?;
-    if approver == found.requested_by {
-        return snapshot.wrong_operator(ctx, allowed.event, WrongOperator::Asked).await;
+    let approver = snapshot.operator(&allowed.who).await?;
+    if let Err(wrong) = may_approve(&found, &approver, now) {
+        return snapshot.wrong_operator(ctx, allowed.event, wrong).await;
     }
-    snapshot.is_their_own(ctx, approver, now, &allowed.event).await?;
     snapshot.stand_for_it(&[found.requested_by]).await?;
 
     let row = Recovery {
         state,
-        approved_by: Some(approver),
+        approved_by: Some(approver.id),
         approved_at: Some(now),
         ..(*found.value).clone()
     };

@@ -14,9 +14,10 @@ pub use show::{RecoveryNotice, RecoveryView, show};
 pub use start::{StartRecovery, start};
 pub use stop::stop;
 
+use strongroom_access_policy::WrongOperator;
 use strongroom_model::{
-    AuditEvent, Outcome, Principal, RECOVERY_OPERATOR_SECONDS, Recovery, TenantId, TenantState,
-    Timestamp, User, UserId, UserState, WrongState,
+    AuditEvent, Outcome, Principal, Recovery, TenantId, TenantState, User, UserId, UserState,
+    WrongState,
 };
 use strongroom_storage::{Batch, Committed, LinePlaced};
 
@@ -25,18 +26,6 @@ use crate::index::{self, Index};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Loaded, Snapshot};
 use crate::{TenantCtx, Vault, VaultError, keyspace};
-
-/// The operator who is asking. That it is a person and not one of their keys, the decision has seen to.
-fn operator(who: &Who) -> Result<UserId, VaultError> {
-    match who.principal {
-        Principal::Operator(user) => Ok(user),
-        Principal::User(_)
-        | Principal::ApiKey(_)
-        | Principal::Job(_)
-        | Principal::Anonymous
-        | Principal::Backend(_) => Err(VaultError::NotFound),
-    }
-}
 
 /// Only a tenant whose people can sign in, and so could stop it, has an owner recovered.
 fn can_be_stopped(state: TenantState) -> Result<(), WrongState> {
@@ -48,37 +37,21 @@ fn can_be_stopped(state: TenantState) -> Result<(), WrongState> {
     }
 }
 
-/// Why an operator may not do what another may.
-#[derive(Debug, Clone, Copy)]
-enum WrongOperator {
-    /// They asked for it, so they do not approve it.
-    Asked,
-    /// They are neither of the two who stand for it.
-    Bystander,
-    /// Somebody else has let a person into their account lately.
-    TooNew,
-}
-
-impl WrongOperator {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Asked | Self::Bystander => "another_operator_needed",
-            Self::TooNew => "operator_too_new",
-        }
-    }
-
-    const fn detail(self) -> &'static str {
-        match self {
-            Self::Asked => {
-                "an operator other than the one who asked for it must approve a recovery"
-            }
-            Self::Bystander => {
-                "only the operators who asked for and approved a recovery may invite the owner"
-            }
-            Self::TooNew => {
-                "for 72 hours nobody else may have let the operator in, or given them their classes"
-            }
-        }
+/// What an operator is told who may not do what another may.
+const fn told(wrong: WrongOperator) -> (&'static str, &'static str) {
+    match wrong {
+        WrongOperator::Asked => (
+            "another_operator_needed",
+            "an operator other than the one who asked for it must approve a recovery",
+        ),
+        WrongOperator::Bystander => (
+            "another_operator_needed",
+            "only the operators who asked for and approved a recovery may invite the owner",
+        ),
+        WrongOperator::TooNew => (
+            "operator_too_new",
+            "for 72 hours nobody else may have let the operator in, or given them their classes",
+        ),
     }
 }
 
@@ -113,21 +86,19 @@ impl Snapshot<'_> {
         ))
     }
 
-    /// That this operator's account is their own: for 72 hours they have come in by invitations of their
-    /// own alone. Somebody who has let themselves in by another's account, new or old, is found out first.
-    async fn is_their_own(
-        &mut self,
-        ctx: &TenantCtx,
-        operator: UserId,
-        now: Timestamp,
-        event: &AuditEvent,
-    ) -> Result<(), VaultError> {
-        let user = self.load::<User>(&keyspace::user(TenantId::PROVIDER, operator)).await?;
-        let since = user.map(|user| user.theirs_since());
-        if since.is_some_and(|since| since.plus_seconds(RECOVERY_OPERATOR_SECONDS) <= now) {
-            return Ok(());
-        }
-        self.wrong_operator(ctx, event.clone(), WrongOperator::TooNew).await
+    /// The operator who is asking. That it is a person and not one of their keys, the decision has seen
+    /// to.
+    async fn operator(&mut self, who: &Who) -> Result<Loaded<User>, VaultError> {
+        let user = match who.principal {
+            Principal::Operator(user) => user,
+            Principal::User(_)
+            | Principal::ApiKey(_)
+            | Principal::Job(_)
+            | Principal::Anonymous
+            | Principal::Backend(_) => return Err(VaultError::NotFound),
+        };
+        let found = self.load::<User>(&keyspace::user(TenantId::PROVIDER, user)).await?;
+        found.ok_or(VaultError::NotFound)
     }
 
     /// Puts on record, in the provider's log, that this operator is not the one who may do it.
@@ -137,10 +108,10 @@ impl Snapshot<'_> {
         event: AuditEvent,
         wrong: WrongOperator,
     ) -> Result<T, VaultError> {
-        let code = wrong.code();
+        let (code, detail) = told(wrong);
         let event = AuditEvent { outcome: Outcome::Refused, rule: None, code, ..event };
         let committed = self.vault.put_on_record(ctx, self.same(), event).await?;
-        let error = Box::new(VaultError::wrong_state(code, wrong.detail()));
+        let error = Box::new(VaultError::wrong_state(code, detail));
         Err(VaultError::OnRecord { error, lines: committed.places().to_vec() })
     }
 

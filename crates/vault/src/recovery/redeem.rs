@@ -1,13 +1,13 @@
 //! After the wait one of the two operators makes the one invitation for the tenant's new owner.
 
-use strongroom_access_policy::AccessRequest;
+use strongroom_access_policy::{AccessRequest, may_invite_owner};
 use strongroom_model::{
     Action, AuditObject, ClassId, PermissionClass, Recovery, TenantId, Timestamp,
 };
 
 use crate::classes::ClassList;
 use crate::idempotency::Before;
-use crate::recovery::{RecoveryView, WrongOperator, can_be_stopped, operator, own_line};
+use crate::recovery::{RecoveryView, can_be_stopped, own_line};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::tenants::Owner;
@@ -66,13 +66,12 @@ async fn once(
     let found = snapshot.recovery(tenant).await?.ok_or(VaultError::NotFound)?;
     let state = found.state_at(now).invite()?;
     can_be_stopped(of.state)?;
-    let inviter = operator(&allowed.who)?;
+    let inviter = snapshot.operator(&allowed.who).await?;
+    if let Err(wrong) = may_invite_owner(&found, &inviter, now) {
+        return snapshot.wrong_operator(ctx, allowed.event, wrong).await;
+    }
     let standing: Vec<_> =
         [Some(found.requested_by), found.approved_by].into_iter().flatten().collect();
-    if !standing.contains(&inviter) {
-        return snapshot.wrong_operator(ctx, allowed.event, WrongOperator::Bystander).await;
-    }
-    snapshot.is_their_own(ctx, inviter, now, &allowed.event).await?;
     snapshot.stand_for_it(&standing).await?;
     let owner = snapshot.owner_class(tenant).await?;
 
@@ -88,7 +87,7 @@ async fn once(
     let (user, invitation) = users::plant(vault, &mut batch, tenant, new, seconds).await?;
     let row = Recovery {
         state,
-        invited_by: Some(inviter),
+        invited_by: Some(inviter.id),
         user: Some(user.id),
         invitation_ends_at: Some(invitation.expires_at),
         ..(*found.value).clone()

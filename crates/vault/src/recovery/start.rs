@@ -1,13 +1,13 @@
 //! An operator asks for the recovery of a tenant's owner.
 
-use strongroom_access_policy::AccessRequest;
+use strongroom_access_policy::{AccessRequest, may_ask};
 use strongroom_model::{
     Action, AuditEvent, AuditObject, Label, Recovery, TenantId, User, UserId, UserState,
 };
 use strongroom_storage::Batch;
 
 use crate::idempotency::Before;
-use crate::recovery::{RecoveryView, can_be_stopped, operator, own_line};
+use crate::recovery::{RecoveryView, can_be_stopped, own_line};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
@@ -65,8 +65,10 @@ async fn once(
         ));
     }
 
-    let asking = operator(&allowed.who)?;
-    snapshot.is_their_own(ctx, asking, now, &allowed.event).await?;
+    let asking = snapshot.operator(&allowed.who).await?;
+    if let Err(wrong) = may_ask(&asking, now) {
+        return snapshot.wrong_operator(ctx, allowed.event, wrong).await;
+    }
     // Whom an earlier recovery invited, and who never came, may be invited by this one.
     let left = match last.as_ref().and_then(|last| last.user) {
         Some(user) => snapshot.load::<User>(&keyspace::user(tenant, user)).await?,
@@ -74,7 +76,7 @@ async fn once(
     };
     let left = left.filter(|user| user.state == UserState::Invited);
 
-    let row = Recovery::requested(wanted.reason.clone(), asking, now);
+    let row = Recovery::requested(wanted.reason.clone(), asking.id, now);
     let version = last.map_or(0, |last| last.version) + 1;
     let mut batch = Batch::new();
     if let Some(user) = &left {
