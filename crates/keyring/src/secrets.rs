@@ -134,11 +134,7 @@ impl Secrets {
     /// Some slots that are taken from the store and not yet handed out, if there are as many.
     pub(crate) fn take_rest(&self, tenant: TenantId, half: Half, count: usize) -> Option<Vec<u64>> {
         let mut rests = lock(&self.rests);
-        let rest = rests.get_mut(&(tenant, half))?;
-        let left: u64 = rest.iter().map(|range| range.end - range.start).sum();
-        if usize::try_from(left).unwrap_or(usize::MAX) < count {
-            return None;
-        }
+        let rest = rests.get_mut(&(tenant, half)).filter(|rest| left(rest) >= count)?;
         let mut slots = Vec::with_capacity(count);
         while slots.len() < count {
             let Some(range) = rest.front_mut() else { break };
@@ -150,10 +146,21 @@ impl Secrets {
         Some(slots)
     }
 
+    /// Whether so many slots are taken from the store and not yet handed out.
+    pub(crate) fn has_rest(&self, tenant: TenantId, half: Half, count: usize) -> bool {
+        lock(&self.rests).get(&(tenant, half)).is_some_and(|rest| left(rest) >= count)
+    }
+
     /// Slots that were just taken from the store.
     pub(crate) fn add_rest(&self, tenant: TenantId, half: Half, slots: Range<u64>) {
         lock(&self.rests).entry((tenant, half)).or_default().push_back(slots);
     }
+}
+
+/// How many slots some ranges have.
+fn left(rest: &VecDeque<Range<u64>>) -> usize {
+    let left: u64 = rest.iter().map(|range| range.end - range.start).sum();
+    usize::try_from(left).unwrap_or(usize::MAX)
 }
 
 /// What a shred has changed.

@@ -47,17 +47,39 @@ impl Keyring {
     /// [`KeyError::Locked`]; [`KeyError::Unknown`] or [`KeyError::Gone`] if there is no such tree;
     /// [`KeyError::Refused`] above [`TAKE_MAX`].
     pub async fn take_slots(&self, tenant: TenantId, half: Half, count: usize) -> Result<Vec<u64>> {
+        self.with_rest(tenant, half, count, |secrets| secrets.take_rest(tenant, half, count)).await
+    }
+
+    /// Sees to it that so many slots can be taken without a commit, so that whoever takes them one by
+    /// one waits once. Those that are not taken stay for others.
+    ///
+    /// # Errors
+    /// As for [`Keyring::take_slots`].
+    pub async fn prepare_slots(&self, tenant: TenantId, half: Half, count: usize) -> Result<()> {
+        let enough = |secrets: &Secrets| secrets.has_rest(tenant, half, count).then_some(());
+        self.with_rest(tenant, half, count, enough).await
+    }
+
+    /// Does something with slots that are taken and not yet handed out, after taking so many more if
+    /// there are too few.
+    async fn with_rest<T>(
+        &self,
+        tenant: TenantId,
+        half: Half,
+        count: usize,
+        done: impl Fn(&Secrets) -> Option<T>,
+    ) -> Result<T> {
         if count > TAKE_MAX {
             return Err(KeyError::Refused("too many slots at once"));
         }
         let secrets = self.secrets()?;
-        if let Some(slots) = secrets.take_rest(tenant, half, count) {
-            return Ok(slots);
+        if let Some(done) = done(&secrets) {
+            return Ok(done);
         }
         let _gate = self.core.slot_gate.lock().await;
         for attempt in 0..ATTEMPTS {
-            if let Some(slots) = secrets.take_rest(tenant, half, count) {
-                return Ok(slots);
+            if let Some(done) = done(&secrets) {
+                return Ok(done);
             }
             let name = TreeName::half(tenant, half);
             match self.try_reserve(&secrets, name, half, count, attempt > 1).await? {

@@ -324,6 +324,29 @@ async fn an_import_keeps_its_records_apart_and_a_tenant_erased_is_gone() {
     assert!(gone.is_err());
 }
 
+#[tokio::test]
+async fn an_import_of_people_takes_their_leaves_in_one_commit_and_not_in_one_for_each_node() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let house = house_on(Arc::clone(&store)).await;
+    let owner = house.tenant().await;
+    house.collection(&owner, "customers", SubjectRule::Own, vec![("name", FieldType::Name)]).await;
+    let mut commits = Vec::new();
+    for round in 0..3 {
+        let before = store.describe().commit_groups;
+        let items = (0..400).map(|n| record(&format!("X{round}-{n}"), vec![])).collect();
+        let wanted = records::ImportRecords {
+            collection: "customers".parse().unwrap(),
+            items,
+            idempotency: None,
+        };
+        let done = records::import(&house.vault, &owner, wanted).await.unwrap().value;
+        assert!(done.iter().all(|item| matches!(item, records::Imported::Created(_))));
+        commits.push(store.describe().commit_groups - before);
+    }
+    // Leaves, the records, and once in a while a larger index; 400 people are seven nodes of leaves.
+    assert!(commits.iter().all(|commits| (1..=4).contains(commits)), "{commits:?}");
+}
+
 /// Readers use a right without a pause; from the moment in which its end is acknowledged none of
 /// them gets anything, whatever is kept in memory to make reading fast.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -14,6 +14,26 @@ fn leaf(slot: u64) -> Leaf {
     Leaf { tenant: tenant(1), half: Half::Data, slot }
 }
 
+#[tokio::test]
+async fn slots_that_were_prepared_are_taken_without_a_commit_and_stay_for_others() {
+    let world = World::in_memory(&[1]);
+    let keyring = world.create().await;
+    keyring.create_tenant(tenant(1)).await.unwrap();
+    let commits = || world.store.describe().commit_groups;
+    keyring.prepare_slots(tenant(1), Half::Data, 500).await.unwrap();
+    let prepared = commits();
+    let mut taken = BTreeSet::new();
+    for _ in 0..500 {
+        taken.extend(keyring.take_slots(tenant(1), Half::Data, 1).await.unwrap());
+        keyring.prepare_slots(tenant(1), Half::Data, 500 - taken.len()).await.unwrap();
+    }
+    assert_eq!((taken.len(), commits()), (500, prepared));
+    let refused = keyring.prepare_slots(tenant(1), Half::Data, 4_097).await;
+    assert!(matches!(refused, Err(KeyError::Refused(_))));
+    keyring.prepare_slots(tenant(1), Half::Data, 500).await.unwrap();
+    assert_eq!(commits(), prepared + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slots_taken_by_many_while_shreds_run_are_all_different_and_keep_their_keys() {
     let world = Arc::new(World::in_memory(&[1, 2]));

@@ -61,6 +61,7 @@ async fn once(
 
     // Each item is decided and planned by itself.
     let mut writer = Writer::new(snapshot, ctx, collection, wanted.items.len());
+    writer.reserve(ctx, &wanted.items).await?;
     let mut outcomes = Vec::with_capacity(wanted.items.len());
     for item in &wanted.items {
         let planned = of_item(writer.plan(ctx, &who, item).await)?;

@@ -157,7 +157,7 @@ pub(crate) async fn gather<'v>(
     let index = Index::of_records(ctx.tenant(), &allowed.collection);
     make_room(&mut snapshot, index, items).await?;
     let mut writer = Writer::new(snapshot, ctx, allowed.collection.clone(), items.len());
-    writer.reserve(ctx).await?;
+    writer.reserve(ctx, items).await?;
     let mut outcomes = Vec::with_capacity(items.len());
     let mut touches = Vec::new();
     for item in items {

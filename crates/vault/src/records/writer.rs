@@ -104,9 +104,24 @@ impl<'v> Writer<'v> {
         self.snapshot.vault
     }
 
-    /// Takes numbers for records about nobody before anything that they refer to is read as a fact:
-    /// taking them changes the head of the collection's filler, which they may refer to.
-    pub(crate) async fn reserve(&mut self, ctx: &TenantCtx) -> Result<(), VaultError> {
+    /// Takes what these records will need, in one commit and not in one for some of them each: leaves for
+    /// the persons whom they may bring, and numbers for records about nobody. It comes before anything
+    /// that they refer to is read as a fact: taking numbers changes the head of the collection's filler,
+    /// which they may refer to.
+    pub(crate) async fn reserve(
+        &mut self,
+        ctx: &TenantCtx,
+        items: &[NewRecord],
+    ) -> Result<(), VaultError> {
+        let brings = |item: &&NewRecord| match &item.subject {
+            Some(NamedSubject::External(_)) => true,
+            Some(NamedSubject::Id(_)) => false,
+            None => self.collection.subject == SubjectRule::Own,
+        };
+        let persons = items.iter().filter(brings).count();
+        if persons > 1 {
+            self.vault().keyring.prepare_slots(ctx.tenant(), Half::Data, persons).await?;
+        }
         let needed = match self.collection.subject {
             SubjectRule::Own => false,
             SubjectRule::Nobody => true,
