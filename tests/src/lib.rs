@@ -16,6 +16,7 @@
 pub mod canaries;
 mod client;
 mod clock;
+pub mod cluster;
 mod disk;
 mod faults;
 pub mod hostile_bytes;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::DatabaseProblem;
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -26,8 +28,13 @@ pub enum StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The text is no store URL.
-    #[error("`{0}` names no store; use `redb:FOLDER` or `memory:`")]
+    #[error(
+        "`{0}` names no store; use `redb:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`"
+    )]
     Url(String),
+    /// The text is no URL of a database. It is not shown, because a password may stand in it.
+    #[error("the URL of the database is not understood: {0}")]
+    PostgresUrl(&'static str),
     /// Nothing is there yet.
     #[error("no store at `{}`; run `strongroom init`", .0.display())]
     Missing(PathBuf),
@@ -76,5 +83,13 @@ pub enum OpenError {
         path: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// A database that cannot be used.
+    #[error("cannot use the database `{place}`: {problem}")]
+    Database {
+        /// Its URL, without a password.
+        place: String,
+        /// What is wrong with it.
+        problem: DatabaseProblem,
     },
 }

@@ -15,6 +15,7 @@ mod fatal;
 mod journal;
 mod line;
 mod memory;
+mod postgres;
 mod recent;
 mod redb_store;
 mod row;
@@ -28,6 +29,7 @@ pub use batch::{
 pub use error::{OpenError, StoreError};
 pub use line::{Line, LinePlace, LinePlaced, LinePosition, LineRange};
 pub use memory::MemoryStore;
+pub use postgres::{DatabaseProblem, PostgresStore, PostgresUrl};
 pub use recent::Recent;
 pub use redb_store::RedbStore;
 pub use row::{KeyRange, Row, RowKey};

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{MemoryStore, OpenError, RedbStore, Store};
+use crate::{MemoryStore, OpenError, PostgresStore, PostgresUrl, RedbStore, Store};
 
-/// `redb:FOLDER` or `memory:`.
+/// `redb:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
     /// A folder with a redb database and a journal.
     Redb(PathBuf),
+    /// Tables in a PostgreSQL database.
+    Postgres(Box<PostgresUrl>),
     /// Nothing is kept.
     Memory,
 }
@@ -20,8 +22,12 @@ impl StoreUrl {
     /// Reads a store URL.
     ///
     /// # Errors
-    /// [`OpenError::Url`] if it names no engine, or an engine without its folder.
+    /// [`OpenError::Url`] if it names no engine, or an engine without its folder;
+    /// [`OpenError::PostgresUrl`] for a database that is not named well.
     pub fn parse(text: &str) -> Result<Self, OpenError> {
+        if PostgresUrl::is_meant_by(text) {
+            return Ok(Self::Postgres(Box::new(PostgresUrl::parse(text)?)));
+        }
         match text.split_once(':') {
             Some(("redb", folder)) if !folder.is_empty() => Ok(Self::Redb(PathBuf::from(folder))),
             Some(("memory", "")) => Ok(Self::Memory),
@@ -33,7 +39,7 @@ impl StoreUrl {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Redb(path) => Some(path),
-            Self::Memory => None,
+            Self::Postgres(_) | Self::Memory => None,
         }
     }
 }
@@ -50,6 +56,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redb(path) => write!(f, "redb:{}", path.display()),
+            Self::Postgres(url) => write!(f, "{url}"),
             Self::Memory => f.write_str("memory:"),
         }
     }
@@ -62,6 +69,7 @@ impl fmt::Display for StoreUrl {
 pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
         StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::create(path)?)),
+        StoreUrl::Postgres(url) => Ok(Arc::new(PostgresStore::create(url)?)),
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
     }
 }
@@ -73,6 +81,7 @@ pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
         StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::open(path)?)),
+        StoreUrl::Postgres(url) => Ok(Arc::new(PostgresStore::open(url)?)),
         StoreUrl::Memory => Err(OpenError::NotKept),
     }
 }
@@ -83,7 +92,13 @@ mod tests {
 
     #[test]
     fn a_url_reads_back_as_it_was_written() {
-        for text in ["redb:/var/lib/strongroom", "redb:data", "redb:C:\\data", "memory:"] {
+        for text in [
+            "redb:/var/lib/strongroom",
+            "redb:data",
+            "redb:C:\\data",
+            "postgres://u@h/d",
+            "memory:",
+        ] {
             assert_eq!(StoreUrl::parse(text).unwrap().to_string(), text);
         }
     }

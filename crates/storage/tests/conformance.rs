@@ -1,14 +1,18 @@
-//! What every engine promises, shown for each: the same tests over `memory` and `redb`.
+//! What every engine promises, shown for each: the same tests over `memory`, `redb` and `postgres`.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
 #[path = "conformance/appends.rs"]
 mod appends;
+#[path = "../../../tests/src/cluster.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with others, who use all of it")]
+mod cluster;
 #[path = "conformance/commits.rs"]
 mod commits;
 #[path = "conformance/erasure.rs"]
@@ -36,6 +40,13 @@ macro_rules! every_engine {
             $(#[test]
             fn $test() {
                 crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::redb()));
+            })*
+        }
+
+        mod postgres {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::postgres()));
             })*
         }
     };

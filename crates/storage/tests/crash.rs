@@ -5,10 +5,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 #![expect(clippy::print_stdout, reason = "the child tells its parent what was acknowledged")]
 
+#[path = "../../../tests/src/cluster.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with others, who use all of it")]
+mod cluster;
 #[path = "conformance/fixture.rs"]
 #[expect(dead_code, reason = "shared with the conformance suite, which uses all of it")]
 mod fixture;

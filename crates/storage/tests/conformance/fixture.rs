@@ -1,20 +1,24 @@
-//! A store of either engine that can be opened again, and lines that show where they were sealed.
+//! A store of any engine that can be opened again, and lines that show where they were sealed.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use strongroom_model::TenantId;
 use strongroom_storage::{
-    Batch, Line, LinePlace, LinePosition, LineRange, MemoryStore, PAGE_MAX, RedbStore, RowKey,
-    Store,
+    Batch, Line, LinePlace, LinePosition, LineRange, MemoryStore, PAGE_MAX, PostgresStore,
+    PostgresUrl, RedbStore, RowKey, Store, StoreUrl,
 };
 use tempfile::TempDir;
+
+use crate::cluster::Cluster;
 
 /// A store that can be opened again.
 pub(crate) enum Fixture {
     Memory(Arc<MemoryStore>),
     Redb(TempDir, Option<Arc<RedbStore>>),
+    Postgres(Arc<Cluster>, Box<PostgresUrl>, Option<Arc<PostgresStore>>),
 }
 
 impl Fixture {
@@ -28,10 +32,17 @@ impl Fixture {
         Self::Redb(folder, Some(Arc::new(store)))
     }
 
+    pub(crate) fn postgres() -> Self {
+        let (cluster, url) = new_database();
+        let store = PostgresStore::create(&url).unwrap();
+        Self::Postgres(cluster, Box::new(url), Some(Arc::new(store)))
+    }
+
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
             Self::Redb(_, store) => Arc::clone(store.as_ref().unwrap()) as Arc<dyn Store>,
+            Self::Postgres(_, _, store) => Arc::clone(store.as_ref().unwrap()) as Arc<dyn Store>,
         }
     }
 
@@ -47,7 +58,36 @@ impl Fixture {
                 let store = RedbStore::open(&folder.path().join("store")).unwrap();
                 Self::Redb(folder, Some(Arc::new(store)))
             }
+            Self::Postgres(cluster, url, store) => {
+                drop(Arc::try_unwrap(store.unwrap()).ok().expect("nobody holds the store"));
+                let store = PostgresStore::open(&url).unwrap();
+                Self::Postgres(cluster, url, Some(Arc::new(store)))
+            }
         }
+    }
+}
+
+/// The cluster that tests share as long as one of them uses it.
+static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+/// Counts the databases of the shared cluster.
+static DATABASES: AtomicU64 = AtomicU64::new(0);
+
+/// A new database in the shared cluster.
+pub(crate) fn new_database() -> (Arc<Cluster>, PostgresUrl) {
+    let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = shared.upgrade().unwrap_or_else(|| Arc::new(Cluster::start_with("")));
+    *shared = Arc::downgrade(&cluster);
+    drop(shared);
+    let name = format!("test{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    cluster.query("postgres", &format!("create database {name};"));
+    let url = postgres_url(&cluster.url(&name));
+    (cluster, url)
+}
+
+pub(crate) fn postgres_url(text: &str) -> PostgresUrl {
+    match StoreUrl::parse(text).unwrap() {
+        StoreUrl::Postgres(url) => *url,
+        other => panic!("{other} is no database"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Random operations: redb answers as the reference does, word for word.
+//! Random operations: every engine answers as the reference does, word for word.
 
 use proptest::prelude::*;
 use strongroom_storage::{
@@ -106,24 +106,24 @@ async fn answer(store: &dyn Store, operation: &Operation) -> Answer {
     }
 }
 
-async fn agree(operations: Vec<Operation>) {
-    let (mut memory, mut redb) = (Fixture::memory(), Fixture::redb());
+async fn agree(operations: Vec<Operation>, engine: Fixture) {
+    let (mut memory, mut engine) = (Fixture::memory(), engine);
     for operation in &operations {
         if matches!(operation, Operation::Reopen) {
-            (memory, redb) = (memory.reopened(), redb.reopened());
+            (memory, engine) = (memory.reopened(), engine.reopened());
         }
         let expected = answer(&*memory.store(), operation).await;
-        assert_eq!(answer(&*redb.store(), operation).await, expected, "{operation:?}");
+        assert_eq!(answer(&*engine.store(), operation).await, expected, "{operation:?}");
     }
     let everything = KeyRange::prefix(&[]);
     let expected = memory.store().scan(&everything, 10_000).await;
-    assert_eq!(redb.store().scan(&everything, 10_000).await, expected);
+    assert_eq!(engine.store().scan(&everything, 10_000).await, expected);
     let lines = LineRange::all(LinePosition::START, 10_000);
     let bytes = |lines: Result<Vec<(LinePosition, bytes::Bytes)>, StoreError>| {
         lines.unwrap().into_iter().map(|(_, line)| line).collect::<Vec<_>>()
     };
     let expected = bytes(memory.store().read_lines(&lines).await);
-    assert_eq!(bytes(redb.store().read_lines(&lines).await), expected);
+    assert_eq!(bytes(engine.store().read_lines(&lines).await), expected);
 }
 
 proptest! {
@@ -131,6 +131,15 @@ proptest! {
 
     #[test]
     fn redb_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
-        run(agree(operations));
+        run(agree(operations, Fixture::redb()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
+
+    #[test]
+    fn postgres_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
+        run(agree(operations, Fixture::postgres()));
     }
 }
