@@ -35,6 +35,15 @@ impl StoreUrl {
         }
     }
 
+    /// A text that was given as a store's URL, as it may be shown: without a password.
+    pub fn shown(text: &str) -> String {
+        match Self::parse(text) {
+            Ok(url) => url.to_string(),
+            Err(_) if PostgresUrl::is_meant_by(text) => "postgres:…".to_owned(),
+            Err(_) => text.to_owned(),
+        }
+    }
+
     /// The store's folder, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -101,6 +110,14 @@ mod tests {
         ] {
             assert_eq!(StoreUrl::parse(text).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_has_no_password() {
+        assert_eq!(StoreUrl::shown("postgres://u:hidden@h/d"), "postgres://u@h/d");
+        assert_eq!(StoreUrl::shown("postgres:u:hidden"), "postgres:…");
+        assert_eq!(StoreUrl::shown("redb:here"), "redb:here");
+        assert_eq!(StoreUrl::shown("elsewhere"), "elsewhere");
     }
 
     #[test]

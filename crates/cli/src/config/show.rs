@@ -61,6 +61,11 @@ pub(super) fn in_force(
                 Fallback::Nothing => (Value::Null, Origin::Unset, None),
             }
         };
+        // A store's URL may have a password, which is not shown.
+        let value = match value.as_str() {
+            Some(url) if setting.key == "store" => StoreUrl::shown(url).into(),
+            _ => value,
+        };
         let (path, table, key) = (setting.path(), setting.table, setting.key.clone());
         Shown { path, table, key, value, origin, source }
     };

@@ -11,7 +11,7 @@ use strongroom_keyring::{
     FileHolder, FileHolderError, Grade, Holder, HolderError, Holding, Keyring,
 };
 use strongroom_model::{Clock, InstallId, Timestamp};
-use strongroom_storage::{OpenError, Store, StoreUrl, keyspace};
+use strongroom_storage::{DatabaseProblem, OpenError, Store, StoreUrl, keyspace};
 use strongroom_vault::SystemClock;
 
 use crate::findings::{Finding, quoted};
@@ -46,6 +46,7 @@ pub(super) async fn look(settings: &ServeSettings) -> (Vec<Finding>, Installatio
     };
     let folder = match StoreUrl::parse(named) {
         Ok(StoreUrl::Redb(folder)) => folder,
+        Ok(url @ StoreUrl::Postgres(_)) => return database(settings, url).await,
         Ok(StoreUrl::Memory) => {
             let finding = Finding::fail("store", "a `memory:` store keeps nothing")
                 .mend("strongroom init --store redb:FOLDER");
@@ -56,8 +57,48 @@ pub(super) async fn look(settings: &ServeSettings) -> (Vec<Finding>, Installatio
     };
     let (mut found, opened) = store(&folder, &mut installation).await;
     let path = settings.holder.clone().unwrap_or_else(|| folder.join(HOLDER_FILE));
-    found.extend(holder(&path, &folder, opened.as_deref(), &mut installation).await);
-    found.push(seal_key(settings.seal_key_file.as_deref(), &folder));
+    found.extend(holder(&path, Some(&folder), opened.as_deref(), &mut installation).await);
+    found.push(seal_key(settings.seal_key_file.as_deref(), Some(&folder)));
+    found.extend(settings.tls_key.as_deref().map(tls_key));
+    if let Some(store) = &opened {
+        found.push(time(&**store).await);
+    }
+    if installation.is_in_use || installation.is_at_rest {
+        found.push(second_home());
+    }
+    (found, installation)
+}
+
+/// Looks at a store in a database and at what belongs to it on this machine.
+async fn database(settings: &ServeSettings, url: StoreUrl) -> (Vec<Finding>, Installation) {
+    const CHECK: &str = "store";
+    let mut installation = Installation::default();
+    let shown = url.to_string();
+    let opened = tokio::task::spawn_blocking(move || strongroom_storage::open(&url)).await;
+    let (finding, opened) = match opened {
+        Ok(Ok(store)) => {
+            installation.is_at_rest = true;
+            (Finding::ok(CHECK, format!("`{shown}` opens")), Some(store))
+        }
+        Ok(Err(OpenError::Database { problem: DatabaseProblem::InUse, .. })) => {
+            installation.is_in_use = true;
+            let why = format!("`{shown}` is in use by a running server, so its rows are not read");
+            (Finding::ok(CHECK, why), None)
+        }
+        Ok(Err(error)) => (Finding::fail(CHECK, error.to_string()), None),
+        Err(_) => (Finding::fail(CHECK, "opening it was cut short"), None),
+    };
+    let mut found = vec![finding];
+    match &settings.holder {
+        Some(path) => {
+            found.extend(holder(path, None, opened.as_deref(), &mut installation).await);
+        }
+        None => found.push(
+            Finding::fail("holder", "a database has no folder for the holder")
+                .mend("name the holder's file with `--holder`"),
+        ),
+    }
+    found.push(seal_key(settings.seal_key_file.as_deref(), None));
     found.extend(settings.tls_key.as_deref().map(tls_key));
     if let Some(store) = &opened {
         found.push(time(&**store).await);
@@ -121,7 +162,11 @@ fn unopened(folder: &Path, error: &OpenError) -> Finding {
         }
         OpenError::Damaged { .. } => Finding::fail("store", why)
             .mend(format!("copy {place} before anything else, and do not start the server on it")),
-        OpenError::Url(_) | OpenError::NotKept | OpenError::InUse(_) => Finding::fail("store", why),
+        OpenError::Url(_)
+        | OpenError::PostgresUrl(_)
+        | OpenError::NotKept
+        | OpenError::InUse(_)
+        | OpenError::Database { .. } => Finding::fail("store", why),
     }
 }
 
@@ -150,7 +195,7 @@ fn format(folder: &Path) -> Finding {
 /// The file that keeps the share: whose, where, and how well it forgets.
 async fn holder(
     path: &Path,
-    store: &Path,
+    store: Option<&Path>,
     opened: Option<&dyn Store>,
     installation: &mut Installation,
 ) -> Vec<Finding> {
@@ -179,7 +224,9 @@ async fn holder(
             Finding::fail(CHECK, format!("whether `{shown}` belongs to the store: {error}"))
         }
     };
-    let mut found = vec![whose, place(path, store), grade(file.grade())];
+    let mut found = vec![whose];
+    found.extend(store.map(|store| place(path, store)));
+    found.push(grade(file.grade()));
     found.extend(shares(path, file.list().await));
     found
 }
@@ -269,7 +316,7 @@ fn grade(grade: Grade) -> Finding {
     Finding::ok("holder_grade", why)
 }
 
-fn seal_key(path: Option<&Path>, store: &Path) -> Finding {
+fn seal_key(path: Option<&Path>, store: Option<&Path>) -> Finding {
     const CHECK: &str = "seal_key_file";
     let Some(path) = path else {
         return Finding::ok(CHECK, "none is named: the server starts locked");
@@ -291,7 +338,7 @@ fn seal_key(path: Option<&Path>, store: &Path) -> Finding {
         return Finding::fail(CHECK, failure.message)
             .mend("name the seal key's file with `--seal-key-file`");
     }
-    if is_within(path, store) {
+    if store.is_some_and(|store| is_within(path, store)) {
         let why = "the seal key lies in the store's folder: a copy of the folder holds the key too";
         return Finding::warn(CHECK, why).mend(format!(
             "mv {} /ANOTHER/PLACE/seal-key, then `--seal-key-file /ANOTHER/PLACE/seal-key`",

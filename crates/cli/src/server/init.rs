@@ -14,15 +14,15 @@ use crate::files::SecretFile;
 use crate::screen::{data, say};
 use crate::server::seal::{NewSeal, SealArguments};
 use crate::server::{
-    FIRST_HOLDER_CLASS, Machine, holder_path, key_failure, parse_store, vault_over,
+    FIRST_HOLDER_CLASS, Machine, holder_path, key_failure, parse_store, quoted_url, vault_over,
 };
 use crate::settings::ServeSettings;
 
 /// Makes a store and its keys.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The store to be made: `redb:FOLDER`
-    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE")]
+    /// The store to be made: `redb:FOLDER` or `postgres://USER@HOST/DATABASE`
+    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
     store: Option<String>,
     /// The new file that keeps the share of the root secret [default: `holder` in the store's folder]
     #[arg(long, value_name = "FILE", env = "STRONGROOM_HOLDER")]
@@ -70,7 +70,11 @@ impl Init {
             .file
             .as_deref()
             .map_or_else(String::new, |path| format!(" --seal-key-file {}", path.display()));
-        say(&format!("  strongroom serve --store {store} --holder {}{key}", holder.display()));
+        say(&format!(
+            "  strongroom serve --store {} --holder {}{key}",
+            quoted_url(&store),
+            holder.display()
+        ));
         if seal.file.is_none() {
             say("  strongroom unlock");
         }

@@ -58,15 +58,28 @@ impl Machine {
 /// Where the holder's file is: named, or in the store's folder.
 fn holder_path(named: Option<PathBuf>, store: &StoreUrl) -> Result<PathBuf, Failure> {
     named.or_else(|| store.path().map(|folder| folder.join(HOLDER_FILE))).ok_or_else(|| {
-        Failure::usage(
-            "a `memory:` store keeps nothing; use `redb:FOLDER`, or try `strongroom demo`",
-        )
+        Failure::usage(match store {
+            StoreUrl::Postgres(_) => {
+                "a database has no folder for the holder; name a file with `--holder`"
+            }
+            StoreUrl::Redb(_) | StoreUrl::Memory => {
+                "a `memory:` store keeps nothing; use `redb:FOLDER`, or try `strongroom demo`"
+            }
+        })
     })
 }
 
 fn parse_store(text: Option<String>) -> Result<StoreUrl, Failure> {
     let text = text.ok_or_else(|| Failure::usage("name the store with `--store redb:FOLDER`"))?;
     StoreUrl::parse(&text).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// A store's URL as a word of a shell.
+fn quoted_url(store: &StoreUrl) -> String {
+    match store {
+        StoreUrl::Postgres(url) => format!("'{url}'"),
+        StoreUrl::Redb(_) | StoreUrl::Memory => store.to_string(),
+    }
 }
 
 /// Opens what `init` has made: the vault, locked.

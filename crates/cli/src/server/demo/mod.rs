@@ -23,7 +23,7 @@ use crate::screen::{data, say};
 use crate::server::seal::NewSeal;
 use crate::server::stop::Stopping;
 use crate::server::unlocker::HolderUnlocker;
-use crate::server::{Machine, init, logs, words};
+use crate::server::{Machine, init, logs, parse_store, quoted_url, words};
 use crate::settings::LogFormat;
 
 /// Where the demonstration listens if that port is free.
@@ -35,6 +35,9 @@ pub(crate) struct Demo {
     /// Keep the store in this new folder
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
+    /// Make the store in this empty database, `postgres://USER@HOST/DATABASE`, where it stays
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Listen on this port [default: 7800, or another one if it is taken]
     #[arg(long)]
     port: Option<u16>,
@@ -46,7 +49,10 @@ impl Demo {
         let mut stopping = Stopping::listen()?;
         let machine = Machine::new();
         let folder = Folder::new(self.keep, &*machine.rng)?;
-        let store = StoreUrl::Redb(folder.path.join("store"));
+        let store = match self.store {
+            Some(text) => parse_store(Some(text))?,
+            None => StoreUrl::Redb(folder.path.join("store")),
+        };
         let seal = NewSeal::generate(Some(folder.path.join("seal-key")), &*machine.rng)?;
         let operator =
             tenants::Owner { name: "Demo Operator".parse().map_err(words)?, email: None };
@@ -66,12 +72,16 @@ impl Demo {
         data(&script::lines(&address, &folder.path, &world, &*machine.rng)?)?;
         say(&if folder.is_kept {
             format!(
-                "kept in `{0}`; later: strongroom serve --store redb:{0}/store --holder {0}/holder \
+                "kept in `{0}`; later: strongroom serve --store {1} --holder {0}/holder \
                  --seal-key-file {0}/seal-key",
-                folder.path.display()
+                folder.path.display(),
+                quoted_url(&store)
             )
-        } else {
+        } else if store.path().is_some() {
             "everything is gone when this ends".to_owned()
+        } else {
+            "the keys are gone when this ends: what stays in the database can never be read again"
+                .to_owned()
         });
         say("serving until Ctrl-C");
 

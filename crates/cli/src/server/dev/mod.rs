@@ -105,8 +105,9 @@ fn allowed(settings: &ServeSettings) -> Result<SocketAddr, Failure> {
     let store = store.clone().unwrap_or_else(|| StoreUrl::Memory.to_string());
     if parse_store(Some(store.clone()))? != StoreUrl::Memory {
         return Err(Failure::usage(format!(
-            "everybody knows the tokens of `--dev`, so it serves no store that is kept: `{store}` is \
-             refused; say `--store memory:`, or leave `--dev` out"
+            "everybody knows the tokens of `--dev`, so it serves no store that is kept: `{}` is \
+             refused; say `--store memory:`, or leave `--dev` out",
+            StoreUrl::shown(&store)
         )));
     }
     if holder.is_some() || seal_key_file.is_some() {
