@@ -8,7 +8,6 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
-#![expect(clippy::print_stdout, reason = "the child tells its parent what was acknowledged")]
 
 #[path = "../../../tests/src/cluster.rs"]
 #[expect(unreachable_pub, reason = "shared with others, who use all of it")]

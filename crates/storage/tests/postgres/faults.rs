@@ -1,10 +1,10 @@
 //! Connections that are cut and servers that are restarted while writers commit.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strongroom_storage::{PostgresStore, Store, StoreError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
 use crate::fixture::{all_lines, key, line, new_database, postgres_url, put, run, tenant};
@@ -12,7 +12,7 @@ use crate::proxy::{Cut, Proxy};
 use crate::writers::Writers;
 
 /// Longest time in which a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn open(url: &strongroom_storage::PostgresUrl) -> Arc<dyn Store> {
     Arc::new(PostgresStore::create(url).unwrap())

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strongroom_storage::{PostgresStore, Store};
+use tokio::time::Instant;
 
 use crate::fixture::{all_lines, key, line, new_database, postgres_url, put, run, tenant};
 
