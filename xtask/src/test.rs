@@ -1,7 +1,7 @@
 //! `cargo xtask test`: prepares what the tests need and runs them all.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Failure};
@@ -31,6 +31,9 @@ const AGE: &str = "age";
 /// The database out of which a how-to moves a table; Debian's package has server and client.
 const POSTGRESQL: &str = "postgresql";
 
+/// The pooler that a store in a database is tested behind.
+const PGBOUNCER: &str = "pgbouncer";
+
 /// Whether there is a client, and a server where the tests look for one.
 fn has_postgresql() -> bool {
     let beside = command::output(Command::new("pg_config").arg("--bindir"));
@@ -51,6 +54,9 @@ fn ensure_programs() -> Result<(), Failure> {
     }
     if !has_postgresql() {
         missing.push(POSTGRESQL);
+    }
+    if !["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].iter().any(|path| Path::new(path).exists()) {
+        missing.push(PGBOUNCER);
     }
     ensure_packages(&missing)
 }
