@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::lease::{Lease, REPLACED, Standing};
 use super::link::{Connector, Link, in_time};
@@ -60,22 +60,26 @@ impl Readers {
         }
     }
 
+    /// The connection of a place, made anew if it has ended.
+    async fn usable(&self, slot: &Mutex<Option<Arc<Link>>>) -> Result<Arc<Link>, LinkError> {
+        let mut kept = slot.lock().await;
+        if let Some(link) = kept.as_ref().filter(|link| !link.is_closed()) {
+            return Ok(Arc::clone(link));
+        }
+        let link = Arc::new(self.connector.connect(&STATEMENTS).await?);
+        *kept = Some(Arc::clone(&link));
+        Ok(link)
+    }
+
     async fn read_once<T, F>(&self, ask: &impl Fn(Arc<Link>) -> F) -> Result<T, LinkError>
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % LINKS;
         let Some(slot) = self.links.get(turn) else { return Err(LinkError::Late) };
-        let link = {
-            let mut kept = slot.lock().await;
-            if let Some(link) = kept.as_ref().filter(|link| !link.is_closed()) {
-                Arc::clone(link)
-            } else {
-                let link = Arc::new(self.connector.connect(&STATEMENTS).await?);
-                *kept = Some(Arc::clone(&link));
-                link
-            }
-        };
+        // Whoever waits behind others that try to connect does not wait for each of them.
+        let link =
+            timeout(TRY_TIME_MAX, self.usable(slot)).await.map_err(|_| LinkError::Late)??;
         let answer = in_time(ask(Arc::clone(&link))).await;
         if let Err(error) = &answer {
             tracing::warn!(%error, "a reading met a failure");
