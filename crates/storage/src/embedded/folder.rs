@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::database;
+use super::redb::database;
 use crate::OpenError;
 use crate::journal::{create_first, sync_folder};
 

@@ -29,7 +29,7 @@ pub(super) const GROUP: &str = "group";
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Makes an empty database.
-pub(super) fn create(path: &Path) -> Result<(), OpenError> {
+pub(in crate::embedded) fn create(path: &Path) -> Result<(), OpenError> {
     let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
     let backend = DatabaseFile::new(file.map_err(unreadable)?, Arc::default());

@@ -1,5 +1,8 @@
 //! Reading the database, and writing a group of changes to it.
 
+mod backend;
+pub(super) mod database;
+
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ::redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use bytes::Bytes;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
-use super::backend::Disk;
-use super::database::{self, GROUP, LINES, META, NEXT_NODE, ROWS, begin, is_wrong_bytes};
+use self::backend::Disk;
+use self::database::{GROUP, LINES, META, NEXT_NODE, ROWS, begin, is_wrong_bytes};
 use crate::journal::is_full;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError, fatal};
 
@@ -34,7 +37,7 @@ pub(super) struct Tables<'t> {
 }
 
 /// Why a write did not take place.
-pub(super) type WriteError = redb::Error;
+pub(super) type WriteError = ::redb::Error;
 
 impl Tables<'_> {
     /// The version of a row, the changes of this write included.
@@ -221,7 +224,7 @@ impl Engine {
                 Failure::Full => {
                     OpenError::Unreadable { path, reason: io::ErrorKind::StorageFull.into() }
                 }
-                Failure::Disk(redb::Error::Io(reason)) => OpenError::Unreadable { path, reason },
+                Failure::Disk(::redb::Error::Io(reason)) => OpenError::Unreadable { path, reason },
                 Failure::Disk(_) | Failure::Damaged | Failure::Panicked => {
                     OpenError::Damaged { path, what: "the engine cannot write it".to_owned() }
                 }
@@ -313,19 +316,19 @@ enum Failure {
     /// The tables are not what was written.
     Damaged,
     /// The disk failed.
-    Disk(redb::Error),
+    Disk(::redb::Error),
     /// The engine met something that it did not expect.
     Panicked,
 }
 
-fn failure(error: redb::Error) -> Failure {
+fn failure(error: ::redb::Error) -> Failure {
     match error {
-        redb::Error::Io(error) if is_full(&error) => Failure::Full,
-        redb::Error::Io(error) if is_wrong_bytes(&error) => Failure::Damaged,
-        error @ (redb::Error::Io(_)
-        | redb::Error::Backend(_)
-        | redb::Error::PreviousIo
-        | redb::Error::DatabaseClosed) => Failure::Disk(error),
+        ::redb::Error::Io(error) if is_full(&error) => Failure::Full,
+        ::redb::Error::Io(error) if is_wrong_bytes(&error) => Failure::Damaged,
+        error @ (::redb::Error::Io(_)
+        | ::redb::Error::Backend(_)
+        | ::redb::Error::PreviousIo
+        | ::redb::Error::DatabaseClosed) => Failure::Disk(error),
         // Everything else says that the tables are not what was written.
         _ => Failure::Damaged,
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering as Memory;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::engine::{Engine, Tables, WriteError};
 use super::ordering::Ordering;
+use super::redb::{Engine, Tables, WriteError};
 use super::{Answer, Groups};
 use crate::chain::Chain;
 use crate::{BATCH_BYTES_MAX, Batch, Committed, Expect, LinePlaced, RowKey, StoreError};

@@ -5,11 +5,10 @@
 //! commit; `ordering` is the one short section in which they meet.
 
 mod appender;
-mod backend;
-mod database;
-mod engine;
+
 mod folder;
 mod ordering;
+mod redb;
 mod writer;
 
 use std::path::Path;
@@ -29,8 +28,8 @@ use crate::{
     RowKey, Store, StoreError,
 };
 use appender::Appender;
-use engine::Engine;
 use ordering::Ordering;
+use redb::Engine;
 use writer::Writer;
 
 /// Most batches, and most appends, that wait; whoever comes then waits to be let in.

@@ -223,7 +223,7 @@ fn a_batch_without_changes_needs_no_sync() {
 /// Runs one of the tests below in a process of its own, where it may end that process.
 fn in_a_process_of_its_own(test: &str) -> std::process::Output {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("redb_store::tests::{test}"), "--nocapture"])
+        .args(["--exact", &format!("embedded::tests::{test}"), "--nocapture"])
         .env(ALONE, "1")
         .output()
         .unwrap()

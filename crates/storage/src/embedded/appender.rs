@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering as Memory;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::Engine;
 use super::ordering::Ordering;
+use super::redb::Engine;
 use super::{Answer, Groups, STOPPED, writer};
 use crate::chain::{Chain, Sealed};
 use crate::journal::{Journal, PAYLOAD_BYTES_MAX};
