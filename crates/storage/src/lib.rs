@@ -25,7 +25,6 @@ pub use batch::{
     BATCH_BYTES_MAX, BATCH_LINES_MAX, BATCH_ROWS_MAX, Batch, Expect, KEY_BYTES_MAX, LINE_BYTES_MAX,
     VALUE_BYTES_MAX,
 };
-pub use embedded::RedbStore;
 pub use error::{OpenError, StoreError};
 pub use line::{Line, LinePlace, LinePlaced, LinePosition, LineRange};
 pub use memory::MemoryStore;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{MemoryStore, OpenError, RedbStore, Store};
+use crate::embedded::{EmbeddedStore, redb};
+use crate::{MemoryStore, OpenError, Store};
 
 /// `redb:FOLDER` or `memory:`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,7 +62,7 @@ impl fmt::Display for StoreUrl {
 /// [`OpenError::Occupied`] if something is there already, otherwise as [`open`].
 pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
-        StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::create(path)?)),
+        StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::create(&redb::KIND, path)?)),
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
     }
 }
@@ -72,7 +73,7 @@ pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
 /// [`OpenError`] with the path and what to do.
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
-        StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::open(path)?)),
+        StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::open(&redb::KIND, path)?)),
         StoreUrl::Memory => Err(OpenError::NotKept),
     }
 }

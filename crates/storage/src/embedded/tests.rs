@@ -43,7 +43,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.worker_threads(2).enable_all().build().unwrap().block_on(test)
 }
 
-fn refusal(outcome: Result<RedbStore, OpenError>) -> String {
+fn refusal(outcome: Result<EmbeddedStore, OpenError>) -> String {
     match outcome {
         Ok(_) => "opened".to_owned(),
         Err(error) => error.to_string(),
@@ -53,8 +53,8 @@ fn refusal(outcome: Result<RedbStore, OpenError>) -> String {
 #[test]
 fn a_new_store_is_private_and_opens_and_leaves_nothing_beside_it() {
     let (parent, path) = folder();
-    drop(RedbStore::create(&path).unwrap());
-    drop(RedbStore::open(&path).unwrap());
+    drop(EmbeddedStore::create(&redb::KIND, &path).unwrap());
+    drop(EmbeddedStore::open(&redb::KIND, &path).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::read_to_string(path.join("FORMAT")).unwrap(), "strongroom store 1 redb\n");
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
@@ -63,12 +63,12 @@ fn a_new_store_is_private_and_opens_and_leaves_nothing_beside_it() {
 #[test]
 fn a_store_is_made_in_folders_that_do_not_exist_and_in_an_empty_one() {
     let (parent, path) = folder();
-    drop(RedbStore::create(&path.join("deep").join("er")).unwrap());
+    drop(EmbeddedStore::create(&redb::KIND, &path.join("deep").join("er")).unwrap());
     let empty = parent.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    assert!(refusal(RedbStore::open(&empty)).contains("run `strongroom init`"));
-    drop(RedbStore::create(&empty).unwrap());
-    assert!(RedbStore::open(&empty).is_ok());
+    assert!(refusal(EmbeddedStore::open(&redb::KIND, &empty)).contains("run `strongroom init`"));
+    drop(EmbeddedStore::create(&redb::KIND, &empty).unwrap());
+    assert!(EmbeddedStore::open(&redb::KIND, &empty).is_ok());
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn what_a_crash_left_of_a_creation_is_no_store_and_is_made_anew() {
     fs::create_dir(&side).unwrap();
     fs::write(side.join("FORMAT"), "strong").unwrap();
     fs::write(side.join("store.redb"), "half").unwrap();
-    assert!(refusal(RedbStore::open(&path)).contains("no store"));
-    drop(RedbStore::create(&path).unwrap());
+    assert!(refusal(EmbeddedStore::open(&redb::KIND, &path)).contains("no store"));
+    drop(EmbeddedStore::create(&redb::KIND, &path).unwrap());
     assert!(!side.exists());
 }
 
@@ -88,44 +88,47 @@ fn a_folder_of_somebody_else_is_neither_opened_nor_overwritten_nor_removed() {
     let (parent, path) = folder();
     fs::create_dir(&path).unwrap();
     fs::write(path.join("letters.txt"), "dear").unwrap();
-    assert!(refusal(RedbStore::create(&path)).contains("is not empty"));
-    assert!(refusal(RedbStore::open(&path)).contains("is not a Strongroom store"));
+    assert!(refusal(EmbeddedStore::create(&redb::KIND, &path)).contains("is not empty"));
+    assert!(refusal(EmbeddedStore::open(&redb::KIND, &path)).contains("is not a Strongroom store"));
     let file = parent.path().join("file");
     fs::write(&file, "x").unwrap();
-    assert!(refusal(RedbStore::create(&file)).contains("is not empty"));
-    assert!(refusal(RedbStore::open(&file)).contains("is not a Strongroom store"));
+    assert!(refusal(EmbeddedStore::create(&redb::KIND, &file)).contains("is not empty"));
+    assert!(refusal(EmbeddedStore::open(&redb::KIND, &file)).contains("is not a Strongroom store"));
     let side = parent.path().join("other.init");
     fs::create_dir(&side).unwrap();
     fs::write(side.join("letters.txt"), "dear").unwrap();
-    assert!(refusal(RedbStore::create(&parent.path().join("other"))).contains("is not empty"));
+    assert!(
+        refusal(EmbeddedStore::create(&redb::KIND, &parent.path().join("other")))
+            .contains("is not empty")
+    );
     assert!(side.join("letters.txt").exists());
 }
 
 #[test]
 fn every_reason_not_to_open_has_its_own_line_that_names_the_path() {
     let (_parent, path) = folder();
-    let mut lines = vec![refusal(RedbStore::open(&path))];
-    drop(RedbStore::create(&path).unwrap());
+    let mut lines = vec![refusal(EmbeddedStore::open(&redb::KIND, &path))];
+    drop(EmbeddedStore::create(&redb::KIND, &path).unwrap());
     for format in ["strongroom store 2 redb\n", "strongroom store 1 sled\n", "something else\n"] {
         fs::write(path.join("FORMAT"), format).unwrap();
-        lines.push(refusal(RedbStore::open(&path)));
+        lines.push(refusal(EmbeddedStore::open(&redb::KIND, &path)));
     }
     fs::write(path.join("FORMAT"), [0xFF; 40]).unwrap();
-    assert_eq!(refusal(RedbStore::open(&path)), lines[3]);
+    assert_eq!(refusal(EmbeddedStore::open(&redb::KIND, &path)), lines[3]);
     fs::write(path.join("FORMAT"), "strongroom store 1 redb\n").unwrap();
-    let open = RedbStore::open(&path).unwrap();
-    lines.push(refusal(RedbStore::open(&path)));
-    assert!(refusal(RedbStore::create(&path)).contains("is not empty"));
+    let open = EmbeddedStore::open(&redb::KIND, &path).unwrap();
+    lines.push(refusal(EmbeddedStore::open(&redb::KIND, &path)));
+    assert!(refusal(EmbeddedStore::create(&redb::KIND, &path)).contains("is not empty"));
     drop(open);
     fs::rename(path.join("store.redb"), path.join("away")).unwrap();
-    lines.push(refusal(RedbStore::open(&path)));
+    lines.push(refusal(EmbeddedStore::open(&redb::KIND, &path)));
     fs::write(path.join("store.redb"), "").unwrap();
-    lines.push(refusal(RedbStore::open(&path)));
+    lines.push(refusal(EmbeddedStore::open(&redb::KIND, &path)));
     fs::rename(path.join("away"), path.join("store.redb")).unwrap();
     fs::rename(path.join("journal"), path.join("away")).unwrap();
-    lines.push(refusal(RedbStore::open(&path)));
+    lines.push(refusal(EmbeddedStore::open(&redb::KIND, &path)));
     fs::rename(path.join("away"), path.join("journal")).unwrap();
-    assert!(RedbStore::open(&path).is_ok());
+    assert!(EmbeddedStore::open(&redb::KIND, &path).is_ok());
     for (n, line) in lines.iter().enumerate() {
         assert!(line.contains(&path.display().to_string()) && !line.contains('\n'), "{line}");
         assert!(!lines[..n].contains(line), "said twice: {line}");
@@ -135,7 +138,7 @@ fn every_reason_not_to_open_has_its_own_line_that_names_the_path() {
 #[test]
 fn a_database_of_any_bytes_is_opened_or_refused_but_never_panics() {
     let (_parent, path) = folder();
-    let store = RedbStore::create(&path).unwrap();
+    let store = EmbeddedStore::create(&redb::KIND, &path).unwrap();
     run(async {
         for n in 0..20 {
             store.commit(batch(&format!("row{n}"))).await.unwrap();
@@ -145,7 +148,7 @@ fn a_database_of_any_bytes_is_opened_or_refused_but_never_panics() {
     let whole = fs::read(path.join("store.redb")).unwrap();
     let attempt = |bytes: &[u8]| {
         fs::write(path.join("store.redb"), bytes).unwrap();
-        let store = match RedbStore::open(&path) {
+        let store = match EmbeddedStore::open(&redb::KIND, &path) {
             Ok(store) => store,
             Err(error) => return error.to_string(),
         };
@@ -170,15 +173,15 @@ fn a_database_of_any_bytes_is_opened_or_refused_but_never_panics() {
 #[test]
 fn a_full_disk_changes_nothing_and_uses_no_place_twice() {
     let (_parent, path) = folder();
-    let store = RedbStore::create(&path).unwrap();
+    let store = EmbeddedStore::create(&redb::KIND, &path).unwrap();
     run(async {
         let before = store.commit(batch("before")).await.unwrap().places()[0];
-        store.engine.disk().full.store(true, Memory::SeqCst);
+        store.disk.full.store(true, Memory::SeqCst);
         for n in 0..3 {
             let full = store.commit(batch(&format!("full{n}"))).await.unwrap_err();
             assert!(matches!(full, StoreError::Full | StoreError::Unavailable(_)), "{full:?}");
         }
-        store.engine.disk().full.store(false, Memory::SeqCst);
+        store.disk.full.store(false, Memory::SeqCst);
         let after = loop {
             // The first attempt may find the database still closed and opens it again.
             match store.commit(batch("after")).await {
@@ -197,13 +200,13 @@ fn a_full_disk_changes_nothing_and_uses_no_place_twice() {
         assert_eq!(lines.len(), 2);
     });
     drop(store);
-    assert!(RedbStore::open(&path).is_ok());
+    assert!(EmbeddedStore::open(&redb::KIND, &path).is_ok());
 }
 
 #[test]
 fn a_batch_without_changes_needs_no_sync() {
     let (_parent, path) = folder();
-    let store = RedbStore::create(&path).unwrap();
+    let store = EmbeddedStore::create(&redb::KIND, &path).unwrap();
     run(async {
         let syncs = store.describe().syncs;
         for _ in 0..20 {
@@ -244,9 +247,9 @@ fn a_failed_sync_ends_the_process_before_anything_is_acknowledged() {
         return;
     }
     let (_parent, path) = folder();
-    let store = RedbStore::create(&path).unwrap();
+    let store = EmbeddedStore::create(&redb::KIND, &path).unwrap();
     run(async {
-        store.engine.disk().sync_fails.store(true, Memory::SeqCst);
+        store.disk.sync_fails.store(true, Memory::SeqCst);
         println!("committing");
         let outcome = store.commit(batch("row")).await;
         println!("{outcome:?} acknowledged");

@@ -1,4 +1,4 @@
-//! A store of either engine that can be opened again, and lines that show where they were sealed.
+//! A store of any engine that can be opened again, and lines that show where they were sealed.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,15 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use strongroom_model::TenantId;
 use strongroom_storage::{
-    Batch, Line, LinePlace, LinePosition, LineRange, MemoryStore, PAGE_MAX, RedbStore, RowKey,
-    Store,
+    Batch, Line, LinePlace, LinePosition, LineRange, MemoryStore, PAGE_MAX, RowKey, Store, StoreUrl,
 };
 use tempfile::TempDir;
 
 /// A store that can be opened again.
 pub(crate) enum Fixture {
     Memory(Arc<MemoryStore>),
-    Redb(TempDir, Option<Arc<RedbStore>>),
+    Embedded(TempDir, StoreUrl, Arc<dyn Store>),
 }
 
 impl Fixture {
@@ -23,15 +22,22 @@ impl Fixture {
     }
 
     pub(crate) fn redb() -> Self {
+        Self::embedded("redb")
+    }
+
+    /// A new store of an embedded engine.
+    pub(crate) fn embedded(engine: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = RedbStore::create(&folder.path().join("store")).unwrap();
-        Self::Redb(folder, Some(Arc::new(store)))
+        let url = format!("{engine}:{}", folder.path().join("store").display());
+        let url = StoreUrl::parse(&url).unwrap();
+        let store = strongroom_storage::create(&url).unwrap();
+        Self::Embedded(folder, url, store)
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Redb(_, store) => Arc::clone(store.as_ref().unwrap()) as Arc<dyn Store>,
+            Self::Embedded(_, _, store) => Arc::clone(store),
         }
     }
 
@@ -42,10 +48,11 @@ impl Fixture {
                 let store = Arc::try_unwrap(store).ok().expect("nobody holds the store");
                 Self::Memory(Arc::new(store.reopened()))
             }
-            Self::Redb(folder, store) => {
-                drop(Arc::try_unwrap(store.unwrap()).ok().expect("nobody holds the store"));
-                let store = RedbStore::open(&folder.path().join("store")).unwrap();
-                Self::Redb(folder, Some(Arc::new(store)))
+            Self::Embedded(folder, url, store) => {
+                assert_eq!(Arc::strong_count(&store), 1, "nobody holds the store");
+                drop(store);
+                let store = strongroom_storage::open(&url).unwrap();
+                Self::Embedded(folder, url, store)
             }
         }
     }

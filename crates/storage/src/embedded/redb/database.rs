@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
 
-use super::backend::{DatabaseFile, Disk};
+use super::backend::DatabaseFile;
 use crate::OpenError;
+use crate::embedded::disk::Disk;
 
 /// Key to `version u64 | value`.
 pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -29,7 +30,7 @@ pub(super) const GROUP: &str = "group";
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Makes an empty database.
-pub(in crate::embedded) fn create(path: &Path) -> Result<(), OpenError> {
+pub(super) fn create(path: &Path) -> Result<(), OpenError> {
     let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
     let backend = DatabaseFile::new(file.map_err(unreadable)?, Arc::default());

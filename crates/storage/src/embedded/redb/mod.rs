@@ -1,129 +1,72 @@
-//! Reading the database, and writing a group of changes to it.
+//! The engine redb: a copy-on-write B-tree in one file.
 
 mod backend;
-pub(super) mod database;
+mod database;
 
-use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ::redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
-use bytes::Bytes;
+use ::redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction,
+};
 
-use self::backend::Disk;
 use self::database::{GROUP, LINES, META, NEXT_NODE, ROWS, begin, is_wrong_bytes};
+use super::disk::Disk;
+use super::engine::{
+    Changes, DAMAGED, Engine, Failure, Kind, Snapshot, UNREADABLE, row_of, version_of,
+};
 use crate::journal::is_full;
-use crate::{KeyRange, OpenError, Row, RowKey, StoreError, fatal};
+use crate::{KeyRange, OpenError, Row, RowKey, StoreError};
 
-const DAMAGED: StoreError = StoreError::Damaged("the database");
-const UNREADABLE: StoreError = StoreError::Unavailable("the database cannot be read");
+/// Where the database lies in the store's folder.
+const FILE: &str = "store.redb";
+
+/// The engine `redb:`.
+pub(crate) const KIND: Kind = Kind {
+    name: "redb",
+    entries: &[FILE],
+    create: |folder| database::create(&folder.join(FILE)),
+    open: |folder, disk| Ok(Box::new(Redb::open(&folder.join(FILE), disk)?)),
+};
 
 /// An open database. It is closed and opened again after a failed write, hence the lock.
-pub(super) struct Engine {
+struct Redb {
     path: PathBuf,
     database: RwLock<Option<Database>>,
     disk: Arc<Disk>,
 }
 
-/// A write under way: the tables of one transaction.
-pub(super) struct Tables<'t> {
-    rows: Table<'t, &'static [u8], &'static [u8]>,
-    lines: Table<'t, u64, &'static [u8]>,
-    next_line: u64,
-    scratch: Vec<u8>,
-}
+/// Why redb did not do something.
+type RedbError = ::redb::Error;
 
-/// Why a write did not take place.
-pub(super) type WriteError = ::redb::Error;
+/// The rows as one transaction sees them.
+struct Rows(ReadOnlyTable<&'static [u8], &'static [u8]>);
 
-impl Tables<'_> {
-    /// The version of a row, the changes of this write included.
-    pub(super) fn version(&self, key: &RowKey) -> Result<Option<u64>, WriteError> {
-        let row = self.rows.get(key.as_bytes())?;
-        row.map(|row| version_of(row.value())).transpose()
-    }
-
-    pub(super) fn put(
-        &mut self,
-        key: &RowKey,
-        version: u64,
-        value: &[u8],
-    ) -> Result<(), WriteError> {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&version.to_be_bytes());
-        self.scratch.extend_from_slice(value);
-        self.rows.insert(key.as_bytes(), self.scratch.as_slice())?;
-        Ok(())
-    }
-
-    pub(super) fn delete(&mut self, key: &RowKey) -> Result<(), WriteError> {
-        self.rows.remove(key.as_bytes())?;
-        Ok(())
-    }
-
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), WriteError> {
-        self.lines.insert(self.next_line, line)?;
-        self.next_line += 1;
-        Ok(())
-    }
-}
-
-/// A snapshot of the rows.
-pub(super) struct Snapshot(Result<ReadTransaction, StoreError>);
-
-impl Snapshot {
-    /// The versions of these rows.
-    pub(super) fn versions<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k RowKey>,
-    ) -> Result<Vec<Option<u64>>, StoreError> {
-        let transaction = self.0.as_ref().map_err(Clone::clone)?;
+impl Snapshot for Rows {
+    fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         guarded(|| {
-            let rows = transaction.open_table(ROWS)?;
-            keys.map(|key| rows.get(key.as_bytes())?.map(|row| version_of(row.value())).transpose())
-                .collect()
+            let row = self.0.get(key.as_bytes())?;
+            row.map(|row| version_of(row.value()).ok_or_else(no_version)).transpose()
         })
     }
 }
 
-impl Engine {
-    /// Opens the database at `path`, after a crash with its recovery.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let disk = Arc::new(Disk::default());
-        let database = database::open(path, &disk)?;
-        Ok(Self { path: path.to_owned(), database: RwLock::new(Some(database)), disk })
-    }
-
-    /// Times that the database was synced.
-    pub(super) fn syncs(&self) -> u64 {
-        self.disk.syncs.load(Ordering::Relaxed)
-    }
-
-    #[cfg(test)]
-    pub(super) fn disk(&self) -> &Disk {
-        &self.disk
-    }
-
-    pub(super) fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+impl Engine for Redb {
+    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         self.read(|transaction| {
             let rows = transaction.open_table(ROWS)?;
             keys.iter()
-                .map(|key| rows.get(key.as_bytes())?.map(|row| row_of(row.value())).transpose())
+                .map(|key| {
+                    let row = rows.get(key.as_bytes())?;
+                    row.map(|row| row_of(row.value()).ok_or_else(no_version)).transpose()
+                })
                 .collect()
         })
     }
 
-    pub(super) fn scan(
-        &self,
-        range: &KeyRange,
-        limit: usize,
-    ) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
+    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
         self.read(|transaction| {
             let rows = transaction.open_table(ROWS)?;
             let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
@@ -133,18 +76,17 @@ impl Engine {
                 let next = if range.is_descending() { found.next_back() } else { found.next() };
                 let Some(entry) = next else { break };
                 let (key, row) = entry?;
-                page.push((RowKey::new(key.value()), row_of(row.value())?));
+                let row = row_of(row.value()).ok_or_else(no_version)?;
+                page.push((RowKey::new(key.value()), row));
             }
             Ok(page)
         })
     }
 
-    /// Gives the lines of commits after the first `seen` to `take`, each with its number, until
-    /// that says that it has enough.
-    pub(super) fn read_lines(
+    fn read_lines(
         &self,
         seen: u64,
-        mut take: impl FnMut(u64, &[u8]) -> bool,
+        take: &mut dyn FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         self.read(|transaction| {
             let lines = transaction.open_table(LINES)?;
@@ -158,104 +100,56 @@ impl Engine {
         })
     }
 
-    /// The rows as they are now.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = database.as_ref() else { return Snapshot(Err(UNREADABLE)) };
-        Snapshot(guarded(|| Ok(database.begin_read()?)))
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        self.read(|transaction| Ok(Box::new(Rows(transaction.open_table(ROWS)?)) as Box<_>))
     }
 
-    /// Makes one group of changes durable. `work` makes the changes and says whether there are any;
-    /// `order` is called when they are complete, before they become durable.
-    ///
-    /// # Errors
-    /// Nothing has changed then, but for [`StoreError::Unavailable`]. What would leave in doubt
-    /// what is on the disk ends the process.
-    pub(super) fn write<T>(
-        &self,
-        mut work: impl FnMut(&mut Tables<'_>) -> Result<(T, bool), WriteError>,
-        mut order: impl FnMut(&T),
-    ) -> Result<T, StoreError> {
+    fn next_node(&self) -> Result<u32, StoreError> {
+        let next = self.read(|transaction| {
+            let meta = transaction.open_table(META)?;
+            Ok(meta.get(NEXT_NODE)?.map(|next| next.value()))
+        })?;
+        next.and_then(|next| u32::try_from(next).ok()).ok_or(DAMAGED)
+    }
+
+    fn ready(&self) -> Result<(), Failure> {
+        let closed = self.database.read().unwrap_or_else(PoisonError::into_inner).is_none();
+        if closed { self.reopen().map(drop) } else { Ok(()) }
+    }
+
+    fn write(&self, changes: &Changes, order: &mut dyn FnMut()) -> Result<(), Failure> {
         let mut group = 0;
-        let mut done = None;
         let outcome = self.transact(|transaction| {
-            let (result, changed) = {
-                let lines = transaction.open_table(LINES)?;
-                let next_line = lines.last()?.map_or(1, |(number, _)| number.value() + 1);
-                let rows = transaction.open_table(ROWS)?;
-                work(&mut Tables { rows, lines, next_line, scratch: Vec::new() })?
-            };
-            if changed {
-                group = next_group(transaction)?;
-                order(&result);
-            }
-            done = Some(result);
-            Ok(changed)
+            change(transaction, changes)?;
+            group = next_group(transaction)?;
+            order();
+            Ok(())
         });
         match outcome {
-            Ok(()) => done.ok_or(DAMAGED),
-            Err(Failure::Full) => match (self.reopen()?, done) {
-                (found, Some(done)) if group != 0 && found == group => Ok(done),
-                _ => Err(StoreError::Full),
-            },
-            Err(failure) => Err(end_if_in_doubt(failure)),
+            Err(Failure::Full) if self.reopen()? == group && group != 0 => Ok(()),
+            outcome => outcome,
         }
     }
+}
 
-    /// A node number that nobody has used or will use.
-    ///
-    /// # Errors
-    /// As [`Engine::write`].
-    pub(super) fn reserve_node(&self) -> Result<u32, StoreError> {
-        match self.take_node() {
-            Ok(node) => Ok(node),
-            // If it took place after all, the number stays unused.
-            Err(Failure::Full) => self.reopen().and(Err(StoreError::Full)),
-            Err(failure) => Err(end_if_in_doubt(failure)),
-        }
+impl Redb {
+    fn open(path: &Path, disk: &Arc<Disk>) -> Result<Self, OpenError> {
+        let disk = Arc::clone(disk);
+        let database = database::open(path, &disk)?;
+        Ok(Self { path: path.to_owned(), database: RwLock::new(Some(database)), disk })
     }
 
-    /// The numbers of the two lanes of this start.
-    pub(super) fn reserve_first_nodes(&self) -> Result<(u32, u32), OpenError> {
-        let both = self.take_node().and_then(|first| Ok((first, self.take_node()?)));
-        both.map_err(|failure| {
-            let path = self.path.clone();
-            match failure {
-                Failure::Full => {
-                    OpenError::Unreadable { path, reason: io::ErrorKind::StorageFull.into() }
-                }
-                Failure::Disk(::redb::Error::Io(reason)) => OpenError::Unreadable { path, reason },
-                Failure::Disk(_) | Failure::Damaged | Failure::Panicked => {
-                    OpenError::Damaged { path, what: "the engine cannot write it".to_owned() }
-                }
-            }
-        })
-    }
-
-    fn take_node(&self) -> Result<u32, Failure> {
-        let mut node = None;
-        let outcome = self.transact(|transaction| {
-            next_group(transaction)?;
-            let mut meta = transaction.open_table(META)?;
-            let next = meta.get(NEXT_NODE)?.map(|next| next.value());
-            node = next.and_then(|next| u32::try_from(next).ok());
-            meta.insert(NEXT_NODE, next.unwrap_or(u64::MAX).saturating_add(1))?;
-            Ok(true)
-        });
-        outcome.and_then(|()| node.ok_or(Failure::Damaged))
-    }
-
-    /// Carries out one durable transaction, if `work` changes something.
+    /// Carries out one durable transaction.
     fn transact(
         &self,
-        mut work: impl FnMut(&WriteTransaction) -> Result<bool, WriteError>,
+        mut work: impl FnMut(&WriteTransaction) -> Result<(), RedbError>,
     ) -> Result<(), Failure> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        // Closed after an earlier write failed: opening it is tried again, as after a full disk.
-        let database = database.as_ref().ok_or(Failure::Full)?;
+        let database = database.as_ref().ok_or(Failure::Closed("the database is closed"))?;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let transaction = begin(database)?;
-            if work(&transaction)? { Ok(transaction.commit()?) } else { Ok(transaction.abort()?) }
+            work(&transaction)?;
+            Ok(transaction.commit()?)
         }));
         match outcome {
             Ok(done) => done.map_err(failure),
@@ -264,26 +158,27 @@ impl Engine {
     }
 
     /// Closes the database and opens it again, and tells the number of the last write in it.
-    fn reopen(&self) -> Result<u64, StoreError> {
+    fn reopen(&self) -> Result<u64, Failure> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         database::close(slot.take());
         match database::open(&self.path, &self.disk) {
             Ok(database) => *slot = Some(database),
             Err(error) => {
                 tracing::error!(%error, "the database could not be opened again");
-                return Err(StoreError::Unavailable("its disk is full"));
+                return Err(Failure::Closed("its disk is full"));
             }
         }
         drop(slot);
-        self.read(|transaction| {
+        let group = self.read(|transaction| {
             let meta = transaction.open_table(META)?;
             Ok(meta.get(GROUP)?.map_or(0, |group| group.value()))
-        })
+        });
+        group.map_err(|_| Failure::Damaged)
     }
 
     fn read<T>(
         &self,
-        work: impl FnOnce(&ReadTransaction) -> Result<T, WriteError>,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, RedbError>,
     ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or(UNREADABLE)?;
@@ -291,72 +186,69 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Redb {
     fn drop(&mut self) {
         database::close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
 /// redb does not compare checksums when it reads, so that damaged pages may make it panic.
-fn guarded<T>(work: impl FnOnce() -> Result<T, WriteError>) -> Result<T, StoreError> {
+fn guarded<T>(work: impl FnOnce() -> Result<T, RedbError>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(match failure(error) {
             Failure::Damaged | Failure::Panicked => DAMAGED,
-            Failure::Full | Failure::Disk(_) => UNREADABLE,
+            Failure::Full | Failure::Closed(_) | Failure::Disk(_) => UNREADABLE,
         }),
         Err(_) => Err(DAMAGED),
     }
 }
 
-/// Why the engine did not do something.
-enum Failure {
-    /// There was no room.
-    Full,
-    /// The tables are not what was written.
-    Damaged,
-    /// The disk failed.
-    Disk(::redb::Error),
-    /// The engine met something that it did not expect.
-    Panicked,
-}
-
-fn failure(error: ::redb::Error) -> Failure {
+fn failure(error: RedbError) -> Failure {
     match error {
-        ::redb::Error::Io(error) if is_full(&error) => Failure::Full,
-        ::redb::Error::Io(error) if is_wrong_bytes(&error) => Failure::Damaged,
-        error @ (::redb::Error::Io(_)
-        | ::redb::Error::Backend(_)
-        | ::redb::Error::PreviousIo
-        | ::redb::Error::DatabaseClosed) => Failure::Disk(error),
+        RedbError::Io(error) if is_full(&error) => Failure::Full,
+        RedbError::Io(error) if is_wrong_bytes(&error) => Failure::Damaged,
+        error @ (RedbError::Io(_)
+        | RedbError::Backend(_)
+        | RedbError::PreviousIo
+        | RedbError::DatabaseClosed) => Failure::Disk(error.to_string()),
         // Everything else says that the tables are not what was written.
         _ => Failure::Damaged,
     }
 }
 
-/// After a failed write only opening the store again tells what is on the disk.
-fn end_if_in_doubt(failure: Failure) -> StoreError {
-    match failure {
-        Failure::Full => StoreError::Full,
-        Failure::Damaged => DAMAGED,
-        Failure::Disk(error) => fatal::end("writing the database", &error),
-        Failure::Panicked => fatal::end("writing the database", &"the engine panicked"),
+fn change(transaction: &WriteTransaction, changes: &Changes) -> Result<(), RedbError> {
+    let mut lines = transaction.open_table(LINES)?;
+    let last = lines.last()?.map_or(0, |(number, _)| number.value());
+    for (line, number) in changes.lines.iter().zip(last.saturating_add(1)..) {
+        lines.insert(number, line.as_ref())?;
     }
+    let mut rows = transaction.open_table(ROWS)?;
+    let mut stored = Vec::new();
+    for (key, row) in &changes.rows {
+        match row {
+            Some(row) => {
+                stored.clear();
+                stored.extend_from_slice(&row.version.to_be_bytes());
+                stored.extend_from_slice(&row.value);
+                rows.insert(key.as_bytes(), stored.as_slice())?;
+            }
+            None => drop(rows.remove(key.as_bytes())?),
+        }
+    }
+    if let Some(next) = changes.next_node {
+        transaction.open_table(META)?.insert(NEXT_NODE, u64::from(next))?;
+    }
+    Ok(())
 }
 
-fn next_group(transaction: &WriteTransaction) -> Result<u64, WriteError> {
+fn next_group(transaction: &WriteTransaction) -> Result<u64, RedbError> {
     let mut meta = transaction.open_table(META)?;
     let group = meta.get(GROUP)?.map_or(0, |group| group.value()) + 1;
     meta.insert(GROUP, group)?;
     Ok(group)
 }
 
-fn row_of(stored: &[u8]) -> Result<Row, WriteError> {
-    let version = version_of(stored)?;
-    Ok(Row { version, value: Bytes::copy_from_slice(stored.get(8..).unwrap_or_default()) })
-}
-
-fn version_of(stored: &[u8]) -> Result<u64, WriteError> {
-    let version = stored.first_chunk::<8>().copied().map(u64::from_be_bytes);
-    version.ok_or_else(|| WriteError::Corrupted("a row has no version".to_owned()))
+fn no_version() -> RedbError {
+    RedbError::Corrupted("a row has no version".to_owned())
 }
