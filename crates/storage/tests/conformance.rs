@@ -1,4 +1,4 @@
-//! What every engine promises, shown for each: the same tests over `memory` and `redb`.
+//! What every engine promises, shown for each: the same tests over `memory`, `redb` and `sled`.
 
 #![expect(
     clippy::unwrap_used,
@@ -35,7 +35,14 @@ macro_rules! every_engine {
         mod redb {
             $(#[test]
             fn $test() {
-                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::redb()));
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("redb")));
+            })*
+        }
+
+        mod sled {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("sled")));
             })*
         }
     };

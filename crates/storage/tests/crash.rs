@@ -77,6 +77,11 @@ fn redb_loses_no_acknowledged_write_to_a_kill() {
     no_acknowledged_write_is_lost_to_a_kill("redb");
 }
 
+#[test]
+fn sled_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("sled");
+}
+
 fn no_acknowledged_write_is_lost_to_a_kill(engine: &str) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{engine}:{}", folder.path().join("store").display());

@@ -78,7 +78,7 @@ impl Appender {
             || self.engine.snapshot(),
         );
         // The snapshot is given back before the journal is written: a commit may wait for that.
-        let held = snapshot.map(|snapshot| compare(&doubtful, snapshot)).unwrap_or_default();
+        let held = snapshot.map(|snapshot| compare(&doubtful, &snapshot)).unwrap_or_default();
         let mut frame = Frame::default();
         for job in proven {
             self.add(&mut frame, job, Ok(()));
@@ -144,7 +144,7 @@ impl Appender {
 /// Whether the facts of each append are as the snapshot shows them.
 fn compare(
     jobs: &[Job],
-    snapshot: Result<Box<dyn Snapshot + '_>, StoreError>,
+    snapshot: &Result<Box<dyn Snapshot + '_>, StoreError>,
 ) -> Vec<Result<(), StoreError>> {
     let hold = |facts: &[Expect]| {
         let snapshot = snapshot.as_ref().map_err(Clone::clone)?;

@@ -1,9 +1,17 @@
-//! What an engine's files did, and the faults that tests put into them.
+//! What an engine's files did, the room they have, and the faults that tests put into them.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::engine::{Changes, Failure};
 use crate::fatal;
+
+/// Room on the disk that is left to an engine which does not survive a write that finds none: its log
+/// and what it makes of it later.
+const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// How often such an engine may write a change, in its log and in what it makes of it later.
+const COPIES: u64 = 8;
 
 /// Counts syncs; a failed one ends the process. In tests it makes writes and syncs fail.
 #[derive(Debug, Default)]
@@ -13,6 +21,9 @@ pub(crate) struct Disk {
     pub(super) full: std::sync::atomic::AtomicBool,
     #[cfg(test)]
     pub(super) sync_fails: std::sync::atomic::AtomicBool,
+    /// Held by a test for as long as no sync may end.
+    #[cfg(test)]
+    pub(super) sync_waits: std::sync::RwLock<()>,
 }
 
 impl Disk {
@@ -24,6 +35,8 @@ impl Disk {
     /// Counts this sync; if it failed the process ends.
     pub(super) fn synced(&self, outcome: io::Result<()>) {
         self.syncs.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        drop(self.sync_waits.read());
         #[cfg(test)]
         let outcome = if self.sync_fails.load(Ordering::Relaxed) {
             Err(io::ErrorKind::StorageFull.into())
@@ -50,4 +63,20 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+/// Whether the disk of this file has room for these changes, and for the engine to go on.
+///
+/// # Errors
+/// [`Failure::Full`] if not. A file system that does not say how much room it has is trusted.
+pub(super) fn room_for(file: impl AsFd, changes: &Changes) -> Result<(), Failure> {
+    let rows = changes
+        .rows
+        .iter()
+        .map(|(key, row)| key.as_bytes().len() + row.as_ref().map_or(0, |row| row.value.len()));
+    let bytes: usize = rows.chain(changes.lines.iter().map(bytes::Bytes::len)).sum();
+    let needed = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(COPIES);
+    let Ok(disk) = rustix::fs::fstatvfs(file) else { return Ok(()) };
+    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if room < RESERVE_BYTES.saturating_add(needed) { Err(Failure::Full) } else { Ok(()) }
 }

@@ -19,8 +19,11 @@ pub(crate) struct Kind {
     /// Makes an empty database in the store's folder, durable but for the names in that folder.
     pub(super) create: fn(&Path) -> Result<(), OpenError>,
     /// Opens the database in the store's folder, after a crash with its recovery.
-    pub(super) open: fn(&Path, &Arc<Disk>) -> Result<Box<dyn Engine>, OpenError>,
+    pub(super) open: Open,
 }
+
+/// Opens the database in a store's folder.
+type Open = fn(&Path, &Arc<Disk>) -> Result<Box<dyn Engine>, OpenError>;
 
 impl Kind {
     /// Where the database lies.

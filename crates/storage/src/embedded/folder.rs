@@ -75,6 +75,26 @@ pub(super) fn lock(kind: &Kind, path: &Path) -> Result<Lock, OpenError> {
     Ok(Lock(file))
 }
 
+/// Checks that an engine that keeps a folder finds what it would make anew if it were missing: these
+/// files, which are never empty.
+pub(super) fn check_database(path: &Path, files: &[&str]) -> Result<(), OpenError> {
+    let damaged = |what| Err(OpenError::Damaged { path: path.to_owned(), what });
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return damaged("it is no folder".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return damaged("the folder is missing".to_owned());
+        }
+        Err(reason) => return Err(OpenError::Unreadable { path: path.to_owned(), reason }),
+    }
+    for file in files {
+        if !fs::metadata(path.join(file)).is_ok_and(|found| found.len() > 0) {
+            return damaged(format!("its file `{file}` is missing or empty"));
+        }
+    }
+    Ok(())
+}
+
 fn lock_error(path: &Path, error: TryLockError) -> OpenError {
     match error {
         TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),

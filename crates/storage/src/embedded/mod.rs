@@ -9,8 +9,10 @@ mod appender;
 mod disk;
 mod engine;
 mod folder;
+mod mark;
 mod ordering;
 pub(crate) mod redb;
+pub(crate) mod sled;
 mod writer;
 
 use std::path::Path;

@@ -179,7 +179,7 @@ pub(crate) async fn more_batches_than_the_queue_holds_all_take_place(fixture: Fi
     }
     assert!(writers.join_all().await.into_iter().all(|done| done));
     let described = store.describe();
-    if described.engine == "redb" {
+    if described.engine != "memory" {
         assert!(described.commit_groups < 1_500, "{described:?}: writers do not share a sync");
         assert!(described.syncs < 3_000, "{described:?}: writers do not share a sync");
     }

@@ -21,10 +21,6 @@ impl Fixture {
         Self::Memory(Arc::new(MemoryStore::new()))
     }
 
-    pub(crate) fn redb() -> Self {
-        Self::embedded("redb")
-    }
-
     /// A new store of an embedded engine.
     pub(crate) fn embedded(engine: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();

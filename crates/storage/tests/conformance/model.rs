@@ -1,4 +1,4 @@
-//! Random operations: redb answers as the reference does, word for word.
+//! Random operations: every engine answers as the reference does, word for word.
 
 use proptest::prelude::*;
 use strongroom_storage::{
@@ -106,24 +106,24 @@ async fn answer(store: &dyn Store, operation: &Operation) -> Answer {
     }
 }
 
-async fn agree(operations: Vec<Operation>) {
-    let (mut memory, mut redb) = (Fixture::memory(), Fixture::redb());
+async fn agree(engine: &str, operations: Vec<Operation>) {
+    let (mut memory, mut other) = (Fixture::memory(), Fixture::embedded(engine));
     for operation in &operations {
         if matches!(operation, Operation::Reopen) {
-            (memory, redb) = (memory.reopened(), redb.reopened());
+            (memory, other) = (memory.reopened(), other.reopened());
         }
         let expected = answer(&*memory.store(), operation).await;
-        assert_eq!(answer(&*redb.store(), operation).await, expected, "{operation:?}");
+        assert_eq!(answer(&*other.store(), operation).await, expected, "{operation:?}");
     }
     let everything = KeyRange::prefix(&[]);
     let expected = memory.store().scan(&everything, 10_000).await;
-    assert_eq!(redb.store().scan(&everything, 10_000).await, expected);
+    assert_eq!(other.store().scan(&everything, 10_000).await, expected);
     let lines = LineRange::all(LinePosition::START, 10_000);
     let bytes = |lines: Result<Vec<(LinePosition, bytes::Bytes)>, StoreError>| {
         lines.unwrap().into_iter().map(|(_, line)| line).collect::<Vec<_>>()
     };
     let expected = bytes(memory.store().read_lines(&lines).await);
-    assert_eq!(bytes(redb.store().read_lines(&lines).await), expected);
+    assert_eq!(bytes(other.store().read_lines(&lines).await), expected);
 }
 
 proptest! {
@@ -131,6 +131,11 @@ proptest! {
 
     #[test]
     fn redb_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
-        run(agree(operations));
+        run(agree("redb", operations));
+    }
+
+    #[test]
+    fn sled_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
+        run(agree("sled", operations));
     }
 }
