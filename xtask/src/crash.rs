@@ -7,7 +7,7 @@ use crate::nightly::Effort;
 use crate::packages::ensure_packages;
 
 /// Every engine that keeps its store in a folder.
-const ENGINES: [&str; 2] = ["redb", "sled"];
+const ENGINES: [&str; 3] = ["redb", "fjall", "sled"];
 /// How often the power is cut for each engine, unless `--cuts` says otherwise.
 const CUTS: u32 = 3_000;
 /// What records the calls of the program whose power is cut, and what Debian calls it.

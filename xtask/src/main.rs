@@ -35,7 +35,7 @@ cargo xtask COMMAND
   book          the documents as a book, in target/book
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
   ci            everything that CI runs: test, format, clippy, cargo deny, documentation, book, tidy
-  crash         kill and cut the power of stores; --engine redb|sled, --cuts N
+  crash         kill and cut the power of stores; --engine redb|fjall|sled, --cuts N
   network [ARGS]  attack the server for minutes, measure how others are served; --seconds N, --rounds N
   schemathesis  ask the server for what its OpenAPI document allows and forbids; --cases N, --only ROLE
   deny          cargo deny: licences, sources, walls between rooms, advisories

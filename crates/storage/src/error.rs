@@ -26,7 +26,7 @@ pub enum StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The text is no store URL.
-    #[error("`{0}` names no store; use `redb:FOLDER`, `sled:FOLDER` or `memory:`")]
+    #[error("`{0}` names no store; use `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `memory:`")]
     Url(String),
     /// Nothing is there yet.
     #[error("no store at `{}`; run `strongroom init`", .0.display())]

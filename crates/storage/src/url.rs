@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::embedded::{EmbeddedStore, redb, sled};
+use crate::embedded::{EmbeddedStore, fjall, redb, sled};
 use crate::{MemoryStore, OpenError, Store};
 
-/// `redb:FOLDER`, `sled:FOLDER` or `memory:`.
+/// `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `memory:`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
     /// A folder with a redb database and a journal.
     Redb(PathBuf),
+    /// A folder with a fjall database and a journal.
+    Fjall(PathBuf),
     /// A folder with a sled database and a journal.
     Sled(PathBuf),
     /// Nothing is kept.
@@ -27,6 +29,7 @@ impl StoreUrl {
     pub fn parse(text: &str) -> Result<Self, OpenError> {
         match text.split_once(':') {
             Some(("redb", folder)) if !folder.is_empty() => Ok(Self::Redb(PathBuf::from(folder))),
+            Some(("fjall", folder)) if !folder.is_empty() => Ok(Self::Fjall(PathBuf::from(folder))),
             Some(("sled", folder)) if !folder.is_empty() => Ok(Self::Sled(PathBuf::from(folder))),
             Some(("memory", "")) => Ok(Self::Memory),
             _ => Err(OpenError::Url(text.to_owned())),
@@ -36,7 +39,7 @@ impl StoreUrl {
     /// The store's folder, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Redb(path) | Self::Sled(path) => Some(path),
+            Self::Redb(path) | Self::Fjall(path) | Self::Sled(path) => Some(path),
             Self::Memory => None,
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redb(path) => write!(f, "redb:{}", path.display()),
+            Self::Fjall(path) => write!(f, "fjall:{}", path.display()),
             Self::Sled(path) => write!(f, "sled:{}", path.display()),
             Self::Memory => f.write_str("memory:"),
         }
@@ -67,6 +71,7 @@ impl fmt::Display for StoreUrl {
 pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
         StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::create(&redb::KIND, path)?)),
+        StoreUrl::Fjall(path) => Ok(Arc::new(EmbeddedStore::create(&fjall::KIND, path)?)),
         StoreUrl::Sled(path) => Ok(Arc::new(EmbeddedStore::create(&sled::KIND, path)?)),
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
     }
@@ -79,6 +84,7 @@ pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
         StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::open(&redb::KIND, path)?)),
+        StoreUrl::Fjall(path) => Ok(Arc::new(EmbeddedStore::open(&fjall::KIND, path)?)),
         StoreUrl::Sled(path) => Ok(Arc::new(EmbeddedStore::open(&sled::KIND, path)?)),
         StoreUrl::Memory => Err(OpenError::NotKept),
     }
@@ -90,9 +96,14 @@ mod tests {
 
     #[test]
     fn a_url_reads_back_as_it_was_written() {
-        for text in
-            ["redb:/var/lib/strongroom", "redb:data", "redb:C:\\data", "sled:data", "memory:"]
-        {
+        for text in [
+            "redb:/var/lib/strongroom",
+            "redb:data",
+            "redb:C:\\data",
+            "sled:data",
+            "fjall:data",
+            "memory:",
+        ] {
             assert_eq!(StoreUrl::parse(text).unwrap().to_string(), text);
         }
     }

@@ -1,4 +1,5 @@
-//! What every engine promises, shown for each: the same tests over `memory`, `redb` and `sled`.
+//! What every engine promises, shown for each: the same tests over `memory`,
+//! `redb`, `fjall` and `sled`.
 
 #![expect(
     clippy::unwrap_used,
@@ -36,6 +37,13 @@ macro_rules! every_engine {
             $(#[test]
             fn $test() {
                 crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("redb")));
+            })*
+        }
+
+        mod fjall {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("fjall")));
             })*
         }
 

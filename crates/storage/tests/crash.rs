@@ -78,6 +78,11 @@ fn redb_loses_no_acknowledged_write_to_a_kill() {
 }
 
 #[test]
+fn fjall_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("fjall");
+}
+
+#[test]
 fn sled_loses_no_acknowledged_write_to_a_kill() {
     no_acknowledged_write_is_lost_to_a_kill("sled");
 }

@@ -72,6 +72,11 @@ fn redb_loses_nothing_to_a_power_cut() {
 }
 
 #[test]
+fn fjall_loses_nothing_to_a_power_cut() {
+    nothing_is_lost("fjall");
+}
+
+#[test]
 fn sled_loses_nothing_to_a_power_cut() {
     nothing_is_lost("sled");
 }

@@ -95,6 +95,24 @@ pub(super) fn check_database(path: &Path, files: &[&str]) -> Result<(), OpenErro
     Ok(())
 }
 
+/// Makes every file and every name under a folder durable.
+pub(super) fn sync_everything(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_everything(&entry.path())?;
+        } else {
+            match File::open(entry.path()) {
+                Ok(file) => file.sync_all()?,
+                // The engine's threads tidy up meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    sync_folder(folder)
+}
+
 fn lock_error(path: &Path, error: TryLockError) -> OpenError {
     match error {
         TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),

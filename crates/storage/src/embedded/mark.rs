@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::OpenError;
+
 /// What the file begins with.
 const MAGIC: [u8; 8] = *b"SRmark\0\0";
 /// Its length in bytes; it lies in one sector, so that no crash leaves half of it.
@@ -25,9 +27,23 @@ impl Mark {
         file.sync_all()
     }
 
+    /// As [`Mark::open`]; a missing mark is damage to the database that it stands beside.
+    pub(super) fn open_beside(
+        path: &Path,
+        database: &Path,
+    ) -> Result<(Self, Option<u64>), OpenError> {
+        Self::open(path).map_err(|reason| match reason.kind() {
+            io::ErrorKind::NotFound => OpenError::Damaged {
+                path: database.to_owned(),
+                what: "the mark beside it is missing".to_owned(),
+            },
+            _ => OpenError::Unreadable { path: path.to_owned(), reason },
+        })
+    }
+
     /// Opens the mark and reads it; none if its bytes are not what was written, of which the
     /// database knows nothing.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<u64>)> {
+    fn open(path: &Path) -> io::Result<(Self, Option<u64>)> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut bytes = [0; BYTES];
         let group = match file.read_exact_at(&mut bytes, 0) {

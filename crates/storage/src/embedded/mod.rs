@@ -8,6 +8,7 @@
 mod appender;
 mod disk;
 mod engine;
+pub(crate) mod fjall;
 mod folder;
 mod mark;
 mod ordering;

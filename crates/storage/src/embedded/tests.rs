@@ -11,7 +11,7 @@ use super::*;
 use crate::LinePlace;
 
 /// Every engine of a folder.
-const KINDS: [&Kind; 2] = [&redb::KIND, &sled::KIND];
+const KINDS: [&Kind; 3] = [&redb::KIND, &sled::KIND, &fjall::KIND];
 
 struct PlainLine;
 

@@ -135,6 +135,11 @@ proptest! {
     }
 
     #[test]
+    fn fjall_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
+        run(agree("fjall", operations));
+    }
+
+    #[test]
     fn sled_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
         run(agree("sled", operations));
     }

@@ -11,9 +11,8 @@ use ::sled::{Batch, Config, Db, IVec};
 
 use super::pieces::{Space, entry};
 use crate::OpenError;
-use crate::embedded::folder::check_database;
+use crate::embedded::folder::{check_database, sync_everything};
 use crate::embedded::mark::Mark;
-use crate::journal::sync_folder;
 
 /// Where the database lies in the store's folder.
 pub(super) const FOLDER: &str = "store.sled";
@@ -75,10 +74,7 @@ pub(super) fn open(store: &Path) -> Result<Opened, OpenError> {
     let file = file.map_err(unreadable)?;
     let db = open_engine(&path)?;
     sync_everything(&path).map_err(unreadable)?;
-    let (mark, marked) = Mark::open(&store.join(MARK)).map_err(|reason| match reason.kind() {
-        io::ErrorKind::NotFound => damaged("the file `store.mark` beside it is missing"),
-        _ => OpenError::Unreadable { path: store.join(MARK), reason },
-    })?;
+    let (mark, marked) = Mark::open_beside(&store.join(MARK), &path)?;
     let number = |name| number(&db, name).map_err(|error| open_error(&path, error));
     match number(FORMAT)? {
         Some(FORMAT_VERSION) => {}
@@ -169,22 +165,4 @@ fn remove_unfinished(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes every file and every name under a folder durable.
-pub(super) fn sync_everything(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_everything(&entry.path())?;
-        } else {
-            match File::open(entry.path()) {
-                Ok(file) => file.sync_all()?,
-                // The engine's threads tidy up meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    sync_folder(folder)
 }

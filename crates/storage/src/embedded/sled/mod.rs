@@ -26,6 +26,7 @@ use super::disk::{Disk, room_for};
 use super::engine::{
     Changes, DAMAGED, Engine, Failure, Kind, Snapshot, UNREADABLE, row_of, version_of,
 };
+use super::folder::sync_everything;
 use super::mark::Mark;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError};
 
@@ -239,7 +240,7 @@ impl Sled {
         let is_empty = fs::read_dir(&self.blobs).map(|mut entries| entries.next().is_none());
         if !matches!(is_empty, Ok(true)) {
             tracing::error!("sled wrote a value to a file of its own, which it should never do");
-            self.disk.synced(database::sync_everything(&self.blobs));
+            self.disk.synced(sync_everything(&self.blobs));
         }
     }
 
