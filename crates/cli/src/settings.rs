@@ -56,7 +56,7 @@ pub(crate) struct TelemetrySettings {
 #[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServeSettings {
-    /// The store: `redb:FOLDER`
+    /// The store: `redb:FOLDER`, `fjall:FOLDER` or `sled:FOLDER`
     #[arg(long, value_name = "URL", env = "STRONGROOM_STORE")]
     pub(crate) store: Option<String>,
     /// The file that keeps the share of the root secret [default: `holder` in the store's folder]

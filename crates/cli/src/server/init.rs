@@ -21,7 +21,7 @@ use crate::settings::ServeSettings;
 /// Makes a store and its keys.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The store to be made: `redb:FOLDER`
+    /// The store to be made: `redb:FOLDER`, `fjall:FOLDER` or `sled:FOLDER`
     #[arg(long, value_name = "URL", env = "STRONGROOM_STORE")]
     store: Option<String>,
     /// The new file that keeps the share of the root secret [default: `holder` in the store's folder]
