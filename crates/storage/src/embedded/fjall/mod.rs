@@ -2,6 +2,8 @@
 //! its snapshots are of one moment. A mark beside it says how far it was, because it takes damage at
 //! the end of its journal for the end.
 
+mod tail;
+
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+use self::tail::Tail;
 use super::disk::{Disk, room_for};
 use super::engine::{
     Changes, DAMAGED, Engine, Failure, Kind, Snapshot, UNREADABLE, row_of, version_of,
@@ -168,9 +171,30 @@ impl Engine for Fjall {
 }
 
 impl Fjall {
-    /// Opens the database in the store's folder, after a crash with its recovery. What was recovered
-    /// is durable then.
+    /// Opens the database in the store's folder, after a crash with its recovery.
     fn open(store: &Path, disk: &Arc<Disk>) -> Result<Self, OpenError> {
+        let path = store.join(FOLDER);
+        let unreadable = |reason| OpenError::Unreadable { path: path.clone(), reason };
+        match Self::open_as_it_is(store, disk) {
+            Ok(opened) => Ok(opened),
+            Err(Unopened::Refused(error)) => Err(error),
+            Err(Unopened::Journal) => {
+                let damaged = || unreadable_bytes(&path);
+                let tail = Tail::cut(&path).map_err(unreadable)?.ok_or_else(damaged)?;
+                tracing::warn!("cut off the unfinished end of fjall's journal");
+                match Self::open_as_it_is(store, disk) {
+                    Ok(opened) => Ok(opened),
+                    Err(unopened) => {
+                        tail.put_back().map_err(unreadable)?;
+                        Err(unopened.refused(&path))
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same, if the journal has no torn end. What was recovered is durable then.
+    fn open_as_it_is(store: &Path, disk: &Arc<Disk>) -> Result<Self, Unopened> {
         let path = store.join(FOLDER);
         let unreadable = |reason| OpenError::Unreadable { path: path.clone(), reason };
         let damaged = |what: &str| OpenError::Damaged { path: path.clone(), what: what.to_owned() };
@@ -179,25 +203,25 @@ impl Fjall {
         let database = open_engine(&path)?;
         sync_everything(&path).map_err(unreadable)?;
         if ["rows", "lines", "meta"].iter().any(|name| !database.keyspace_exists(name)) {
-            return Err(damaged("a part of it is missing"));
+            return Err(damaged("a part of it is missing").into());
         }
         let spaces = Spaces::of(&database).map_err(|error| open_error(&path, error))?;
         let (mark, marked) = Mark::open_beside(&store.join(MARK), &path)?;
         let number = |name| {
             let read = catch_unwind(AssertUnwindSafe(|| spaces.number(name)));
-            read.map_err(|_| damaged(UNREADABLE_BYTES))?.map_err(|error| open_error(&path, error))
+            read.map_err(|_| unreadable_bytes(&path))?.map_err(|error| open_error(&path, error))
         };
         match number(FORMAT)? {
             Some(FORMAT_VERSION) => {}
             Some(found) => {
                 let known = u32::try_from(FORMAT_VERSION).unwrap_or(0);
-                return Err(OpenError::Version { path, found: found.to_string(), known });
+                return Err(OpenError::Version { path, found: found.to_string(), known }.into());
             }
-            None => return Err(damaged("it has no format")),
+            None => return Err(damaged("it has no format").into()),
         }
         let group = number(GROUP)?.ok_or_else(|| damaged("it has no number of its last write"))?;
         if marked.is_some_and(|marked| marked > group) {
-            return Err(damaged("writes at its end that were durable are gone"));
+            return Err(damaged("writes at its end that were durable are gone").into());
         }
         let last = guarded(|| match database.snapshot().last_key_value(&spaces.lines) {
             Some(last) => number_of(&last.key()?).ok_or(Trouble::Damaged),
@@ -256,7 +280,7 @@ impl Spaces {
 fn create(store: &Path) -> Result<(), OpenError> {
     let path = store.join(FOLDER);
     let unreadable = |reason| OpenError::Unreadable { path: path.clone(), reason };
-    let database = open_engine(&path)?;
+    let database = open_engine(&path).map_err(|unopened| unopened.refused(&path))?;
     let made = Spaces::of(&database).and_then(|spaces| {
         let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
         for (name, number) in [(FORMAT, FORMAT_VERSION), (NEXT_NODE, 1), (GROUP, 0)] {
@@ -270,8 +294,30 @@ fn create(store: &Path) -> Result<(), OpenError> {
     Mark::create(&store.join(MARK)).map_err(unreadable)
 }
 
+/// Why a database was not opened.
+enum Unopened {
+    /// Its journal has a batch that is not what was written.
+    Journal,
+    Refused(OpenError),
+}
+
+impl From<OpenError> for Unopened {
+    fn from(error: OpenError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Unopened {
+    fn refused(self, path: &Path) -> OpenError {
+        match self {
+            Self::Journal => unreadable_bytes(path),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
 /// Opens fjall, which panics on some damaged files.
-fn open_engine(path: &Path) -> Result<Database, OpenError> {
+fn open_engine(path: &Path) -> Result<Database, Unopened> {
     let open = || Database::builder(path).cache_size(CACHE_BYTES).worker_threads(WORKERS).open();
     let mut tries = 1;
     loop {
@@ -281,28 +327,30 @@ fn open_engine(path: &Path) -> Result<Database, OpenError> {
                 tries += 1;
                 thread::sleep(LOCK_WAIT);
             }
-            Ok(Err(error)) => return Err(open_error(path, error)),
-            Err(_) => {
-                let what = UNREADABLE_BYTES.to_owned();
-                return Err(OpenError::Damaged { path: path.to_owned(), what });
-            }
+            Ok(Err(::fjall::Error::JournalRecovery(_))) => return Err(Unopened::Journal),
+            Ok(Err(error)) => return Err(open_error(path, error).into()),
+            Err(_) => return Err(unreadable_bytes(path).into()),
         }
     }
 }
 
-const UNREADABLE_BYTES: &str = "the engine cannot read it";
+fn unreadable_bytes(path: &Path) -> OpenError {
+    let what = "the engine cannot read it".to_owned();
+    OpenError::Damaged { path: path.to_owned(), what }
+}
 
 fn open_error(path: &Path, error: ::fjall::Error) -> OpenError {
-    let path = path.to_owned();
-    let what = match error {
-        ::fjall::Error::Locked => return OpenError::InUse(path),
+    match error {
+        ::fjall::Error::Locked => OpenError::InUse(path.to_owned()),
         ::fjall::Error::Io(reason) if !is_wrong_bytes(&reason) => {
-            return OpenError::Unreadable { path, reason };
+            OpenError::Unreadable { path: path.to_owned(), reason }
         }
-        ::fjall::Error::InvalidVersion(_) => "another version of the engine wrote it",
-        _ => UNREADABLE_BYTES,
-    };
-    OpenError::Damaged { path, what: what.to_owned() }
+        ::fjall::Error::InvalidVersion(_) => {
+            let what = "another version of the engine wrote it".to_owned();
+            OpenError::Damaged { path: path.to_owned(), what }
+        }
+        _ => unreadable_bytes(path),
+    }
 }
 
 /// Whether the disk did what it was asked, but a file is missing, too short or not what was written.
