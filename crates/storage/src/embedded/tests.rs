@@ -483,3 +483,62 @@ fn long_values_make_no_files_of_their_own_and_shrink_and_go() {
     assert_eq!(fs::read_dir(path.join("store.sled").join("blobs")).unwrap().count(), 0);
     assert!(run(store.scan(&KeyRange::prefix(&[]), 10)).unwrap().is_empty());
 }
+
+/// A folder that this process may read and not write: said with the path, and nothing panics.
+#[test]
+fn a_store_that_may_only_be_read_is_refused_with_the_path_and_what_to_do() {
+    const READER: &str = "STRONGROOM_TEST_READER";
+    if let Some(folder) = std::env::var_os(READER) {
+        for kind in KINDS {
+            let path = Path::new(&folder).join(kind.name);
+            println!("opening: {}", refusal(EmbeddedStore::open(kind, &path)));
+            let beside = Path::new(&folder).join("new");
+            println!("making: {}", refusal(EmbeddedStore::create(kind, &beside)));
+        }
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for kind in KINDS {
+        drop(EmbeddedStore::create(kind, &folder.path().join(kind.name)).unwrap());
+    }
+    let mut found = Vec::new();
+    collect_files(folder.path(), &mut found);
+    let readable = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    found.iter().for_each(|file| readable(file, 0o444));
+    KINDS.iter().for_each(|kind| readable(&folder.path().join(kind.name), 0o555));
+    readable(folder.path(), 0o555);
+    // A superuser may write everywhere, so that another user looks then.
+    let program = folder.path().join("tests");
+    let mut reader = if is_superuser() {
+        readable(folder.path(), 0o755);
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        readable(&program, 0o555);
+        readable(folder.path(), 0o555);
+        let mut reader = Command::new(&program);
+        std::os::unix::process::CommandExt::uid(&mut reader, 65_534);
+        reader
+    } else {
+        Command::new(std::env::current_exe().unwrap())
+    };
+    let test =
+        "embedded::tests::a_store_that_may_only_be_read_is_refused_with_the_path_and_what_to_do";
+    let said = reader
+        .args(["--exact", test, "--nocapture"])
+        .env(READER, folder.path())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let place = folder.path().display().to_string();
+    let refused = |line: &&str| line.contains(&place) && line.contains("check its permissions");
+    assert_eq!(said.lines().filter(refused).count(), 2 * KINDS.len(), "{said}");
+    readable(folder.path(), 0o755);
+    KINDS.iter().for_each(|kind| readable(&folder.path().join(kind.name), 0o755));
+}
+
+fn is_superuser() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
