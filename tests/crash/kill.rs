@@ -334,6 +334,7 @@ async fn a_server_over_fjall_loses_nothing_either() {
     survive_kills("fjall", KILLS_OF_OTHERS).await;
 }
 
+#[expect(clippy::print_stderr, reason = "figures for whoever runs it")]
 async fn survive_kills(engine: &str, kills: usize) {
     let installation = Installation::make_on(engine);
     let mut server = installation.start();

@@ -506,8 +506,12 @@ fn a_store_that_may_only_be_read_is_refused_with_the_path_and_what_to_do() {
     let readable = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
-    found.iter().for_each(|file| readable(file, 0o444));
-    KINDS.iter().for_each(|kind| readable(&folder.path().join(kind.name), 0o555));
+    for file in &found {
+        readable(file, 0o444);
+    }
+    for kind in KINDS {
+        readable(&folder.path().join(kind.name), 0o555);
+    }
     readable(folder.path(), 0o555);
     // A superuser may write everywhere, so that another user looks then.
     let program = folder.path().join("tests");
@@ -535,7 +539,9 @@ fn a_store_that_may_only_be_read_is_refused_with_the_path_and_what_to_do() {
     let refused = |line: &&str| line.contains(&place) && line.contains("check its permissions");
     assert_eq!(said.lines().filter(refused).count(), 2 * KINDS.len(), "{said}");
     readable(folder.path(), 0o755);
-    KINDS.iter().for_each(|kind| readable(&folder.path().join(kind.name), 0o755));
+    for kind in KINDS {
+        readable(&folder.path().join(kind.name), 0o755);
+    }
 }
 
 fn is_superuser() -> bool {
