@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod servers;
 mod sizes;
+mod storage;
 mod time;
 mod world;
 
@@ -37,7 +38,7 @@ strongroom-benches COMMAND
   run [--long | --dry] [--folder DIR] [--only PART[,PART]]
           measure everything and print a report in Markdown; --long takes more than two hours,
           --dry a minute or two, with figures that mean nothing.
-          Parts: requests, half-load, lasting, import, tenants, start, product
+          Parts: requests, half-load, lasting, import, tenants, start, product, storage
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
           Cases: echo, read, create, create-external, list

@@ -21,6 +21,7 @@ use crate::program::Installation;
 use crate::raw::{Rows, kib_each};
 use crate::report::{self, Measured, Turn, median};
 use crate::sizes::Sizes;
+use crate::storage;
 use crate::time::Start;
 use crate::world::{self, Caller, IMPORT_ITEMS, Tenant};
 
@@ -67,6 +68,8 @@ pub(crate) enum Part {
     Start,
     /// One backend that serves many tenants.
     Product,
+    /// Commits of each engine of the store.
+    Storage,
 }
 
 impl FromStr for Part {
@@ -80,6 +83,7 @@ impl FromStr for Part {
             "tenants" => Self::Tenants,
             "start" => Self::Start,
             "product" => Self::Product,
+            "storage" => Self::Storage,
             other => return Err(format!("no part `{other}`").into()),
         })
     }
@@ -131,6 +135,11 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
     }
     if wanted.has(Part::Product) {
         println!("### One product, many tenants\n\n{}\n", product(wanted)?);
+    }
+    if wanted.has(Part::Storage) {
+        let folder = wanted.folder()?;
+        let table = storage::measure(folder.path(), sizes.turn, sizes.rounds)?;
+        println!("### Commits of the store\n\n{table}\n");
     }
     println!(
         "Took {:.0} s. The machine's load over a minute was {load_before} before and {} after.",

@@ -15,6 +15,8 @@ const RECORDS: &str = "/collections/people/records";
 const WRITERS: usize = 6;
 /// How often the server is killed, unless `STRONGROOM_KILLS` says otherwise.
 const KILLS: usize = 20;
+/// How often a server over another engine than the default is killed.
+const KILLS_OF_OTHERS: usize = 10;
 /// A server lives for at most so long before it is killed, in milliseconds.
 const LIFE_MAX: u64 = 350;
 /// Entries of earlier rounds that each round looks at again.
@@ -284,6 +286,12 @@ fn kills() -> usize {
     std::env::var("STRONGROOM_KILLS").map_or(KILLS, |text| text.parse().expect("a number"))
 }
 
+/// The engine of the server that is killed most, unless `STRONGROOM_ENGINE` says otherwise.
+#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
+fn engine() -> String {
+    std::env::var("STRONGROOM_ENGINE").unwrap_or_else(|_| "redb".to_owned())
+}
+
 /// One life of a server: written to, killed, and started again, sometimes at the second try.
 async fn round(
     installation: &Installation,
@@ -313,12 +321,27 @@ async fn round(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_write_is_lost_and_no_erased_record_comes_back() {
-    let installation = Installation::make();
+    survive_kills(&engine(), kills()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_over_sled_loses_nothing_either() {
+    survive_kills("sled", KILLS_OF_OTHERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_over_fjall_loses_nothing_either() {
+    survive_kills("fjall", KILLS_OF_OTHERS).await;
+}
+
+#[expect(clippy::print_stderr, reason = "figures for whoever runs it")]
+async fn survive_kills(engine: &str, kills: usize) {
+    let installation = Installation::make_on(engine);
     let mut server = installation.start();
     let people = installation.settle(&server).await;
     let mut ledgers: Vec<Ledger> = (0..WRITERS).map(Ledger::new).collect();
     let mut luck = Luck::new();
-    let (kills, mut looked_at) = (kills(), 0);
+    let mut looked_at = 0;
     for number in 1..=kills {
         (server, ledgers) = round(&installation, &people, server, ledgers, &mut luck).await;
         let owner = people.owner(&server);
@@ -370,7 +393,7 @@ async fn no_acknowledged_write_is_lost_and_no_erased_record_comes_back() {
 
     let lines: usize = ledgers.iter().map(|ledger| ledger.lines.len()).sum();
     eprintln!(
-        "{kills} kills, {lines} acknowledged writes, {erased} of them erasures, {} records left, \
+        "{engine}: {kills} kills, {lines} acknowledged writes, {erased} of them erasures, {} records left, \
          {looked_at} looks",
         found.len()
     );

@@ -36,6 +36,7 @@ pub fn binary() -> PathBuf {
 /// An installation in a folder of its own: `store`, `holder`, `seal.key`.
 pub struct Installation {
     folder: TempDir,
+    engine: String,
     invitation: String,
 }
 
@@ -55,8 +56,13 @@ pub struct People {
 impl Installation {
     /// Makes one with `strongroom init`.
     pub fn make() -> Self {
+        Self::make_on("redb")
+    }
+
+    /// The same with its store on another engine.
+    pub fn make_on(engine: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut made = Self { folder, invitation: String::new() };
+        let mut made = Self { folder, engine: engine.to_owned(), invitation: String::new() };
         let done = made.run(&[
             "init",
             "--store",
@@ -94,7 +100,7 @@ impl Installation {
 
     /// The store, as `--store` takes it.
     pub fn store_url(&self) -> String {
-        format!("redb:{}", self.text("store"))
+        format!("{}:{}", self.engine, self.text("store"))
     }
 
     /// Copies store and holder aside.

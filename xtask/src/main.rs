@@ -8,6 +8,7 @@ mod bench;
 mod book;
 mod ci;
 mod command;
+mod crash;
 mod deny;
 mod fuzz;
 mod kills;
@@ -34,6 +35,7 @@ cargo xtask COMMAND
   book          the documents as a book, in target/book
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
   ci            everything that CI runs: test, format, clippy, cargo deny, documentation, book, tidy
+  crash         kill and cut the power of stores; --engine redb|fjall|sled, --cuts N
   network [ARGS]  attack the server for minutes, measure how others are served; --seconds N, --rounds N
   schemathesis  ask the server for what its OpenAPI document allows and forbids; --cases N, --only ROLE
   deny          cargo deny: licences, sources, walls between rooms, advisories
@@ -62,6 +64,7 @@ fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
         Some("book") => without_arguments("book", rest).and_then(|()| book::run()),
         Some("test") => test::run(rest),
         Some("ci") => without_arguments("ci", rest).and_then(|()| ci::run()),
+        Some("crash") => crash::run(rest),
         Some("network") => network::run(rest),
         Some("schemathesis") => schemathesis::run(rest),
         Some("deny") => without_arguments("deny", rest).and_then(|()| deny::run()).map(drop),

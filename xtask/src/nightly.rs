@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::command::Failure;
-use crate::{fuzz, kills, network, people, schemathesis};
+use crate::{crash, fuzz, kills, network, people, schemathesis};
 
 /// What a campaign may take, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,9 @@ struct Campaign {
 }
 
 /// Every campaign, in the order in which they run. A new one is a line here.
-const CAMPAIGNS: [Campaign; 5] = [
+const CAMPAIGNS: [Campaign; 6] = [
     Campaign { name: "fuzz", run: fuzz::run },
+    Campaign { name: "crash", run: crash::campaign },
     Campaign { name: "kills", run: kills::run },
     Campaign { name: "people", run: people::run },
     Campaign { name: "network", run: attack_the_network },
@@ -114,7 +115,7 @@ mod tests {
     fn every_campaign_runs_unless_some_are_named() {
         assert_eq!(
             parsed(&[]),
-            Some((MINUTES, vec!["fuzz", "kills", "people", "network", "schemathesis"]))
+            Some((MINUTES, vec!["fuzz", "crash", "kills", "people", "network", "schemathesis"]))
         );
         assert_eq!(parsed(&["--only", "kills", "--minutes", "9"]), Some((9, vec!["kills"])));
     }

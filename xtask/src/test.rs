@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Failure};
+use crate::crash::STRACE;
 use crate::packages::ensure_packages;
 use crate::python;
 
@@ -51,6 +52,9 @@ fn ensure_programs() -> Result<(), Failure> {
     let mut missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !is_there(name)).collect();
     if !answers(AGE, "--version") {
         missing.push(AGE);
+    }
+    if !answers(STRACE, "--version") {
+        missing.push(STRACE);
     }
     if !has_postgresql() {
         missing.push(POSTGRESQL);

@@ -118,12 +118,6 @@ impl Batch {
         self.puts.is_empty() && self.deletes.is_empty() && self.lines.is_empty()
     }
 
-    /// The rows that it writes or removes, with the versions that they will have.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = (RowKey, Option<u64>)> {
-        let puts = self.puts.iter().map(|put| (put.key.clone(), Some(put.version)));
-        puts.chain(self.deletes.iter().map(|key| (key.clone(), None)))
-    }
-
     fn changed_keys(&self) -> impl Iterator<Item = &RowKey> {
         self.puts.iter().map(|put| &put.key).chain(&self.deletes)
     }

@@ -4,12 +4,13 @@
 //! This crate knows rows, their versions, their order on disk, what is durable and in which order
 //! commits and reads happened; `keyspace` names every kind of row. It does *not* know keys or
 //! ciphers (it sees sealed bytes only), what a row or a line says, who is allowed, or what time it
-//! is. Nothing outside of `redb_store` may assume that engine.
+//! is. Nothing outside of `embedded` may assume an engine.
 
 pub mod keyspace;
 
 mod batch;
 mod chain;
+mod embedded;
 mod error;
 mod fatal;
 mod journal;
@@ -17,7 +18,6 @@ mod line;
 mod memory;
 mod postgres;
 mod recent;
-mod redb_store;
 mod row;
 mod store;
 mod url;
@@ -31,7 +31,6 @@ pub use line::{Line, LinePlace, LinePlaced, LinePosition, LineRange};
 pub use memory::MemoryStore;
 pub use postgres::{DatabaseProblem, PostgresStore, PostgresUrl};
 pub use recent::Recent;
-pub use redb_store::RedbStore;
 pub use row::{KeyRange, Row, RowKey};
 pub use store::{Committed, Description, KEYS_MAX, PAGE_MAX, Store};
 pub use url::{StoreUrl, create, open};

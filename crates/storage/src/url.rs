@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{MemoryStore, OpenError, PostgresStore, PostgresUrl, RedbStore, Store};
+use crate::embedded::{EmbeddedStore, fjall, redb, sled};
+use crate::{MemoryStore, OpenError, PostgresStore, PostgresUrl, Store};
 
-/// `redb:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`.
+/// `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
     /// A folder with a redb database and a journal.
     Redb(PathBuf),
+    /// A folder with a fjall database and a journal.
+    Fjall(PathBuf),
+    /// A folder with a sled database and a journal.
+    Sled(PathBuf),
     /// Tables in a PostgreSQL database.
     Postgres(Box<PostgresUrl>),
     /// Nothing is kept.
@@ -30,6 +35,8 @@ impl StoreUrl {
         }
         match text.split_once(':') {
             Some(("redb", folder)) if !folder.is_empty() => Ok(Self::Redb(PathBuf::from(folder))),
+            Some(("fjall", folder)) if !folder.is_empty() => Ok(Self::Fjall(PathBuf::from(folder))),
+            Some(("sled", folder)) if !folder.is_empty() => Ok(Self::Sled(PathBuf::from(folder))),
             Some(("memory", "")) => Ok(Self::Memory),
             _ => Err(OpenError::Url(text.to_owned())),
         }
@@ -47,7 +54,7 @@ impl StoreUrl {
     /// The store's folder, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Redb(path) => Some(path),
+            Self::Redb(path) | Self::Fjall(path) | Self::Sled(path) => Some(path),
             Self::Postgres(_) | Self::Memory => None,
         }
     }
@@ -65,6 +72,8 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redb(path) => write!(f, "redb:{}", path.display()),
+            Self::Fjall(path) => write!(f, "fjall:{}", path.display()),
+            Self::Sled(path) => write!(f, "sled:{}", path.display()),
             Self::Postgres(url) => write!(f, "{url}"),
             Self::Memory => f.write_str("memory:"),
         }
@@ -77,7 +86,9 @@ impl fmt::Display for StoreUrl {
 /// [`OpenError::Occupied`] if something is there already, otherwise as [`open`].
 pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
-        StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::create(path)?)),
+        StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::create(&redb::KIND, path)?)),
+        StoreUrl::Fjall(path) => Ok(Arc::new(EmbeddedStore::create(&fjall::KIND, path)?)),
+        StoreUrl::Sled(path) => Ok(Arc::new(EmbeddedStore::create(&sled::KIND, path)?)),
         StoreUrl::Postgres(url) => Ok(Arc::new(PostgresStore::create(url)?)),
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
     }
@@ -89,7 +100,9 @@ pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
 /// [`OpenError`] with the path and what to do.
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
     match url {
-        StoreUrl::Redb(path) => Ok(Arc::new(RedbStore::open(path)?)),
+        StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::open(&redb::KIND, path)?)),
+        StoreUrl::Fjall(path) => Ok(Arc::new(EmbeddedStore::open(&fjall::KIND, path)?)),
+        StoreUrl::Sled(path) => Ok(Arc::new(EmbeddedStore::open(&sled::KIND, path)?)),
         StoreUrl::Postgres(url) => Ok(Arc::new(PostgresStore::open(url)?)),
         StoreUrl::Memory => Err(OpenError::NotKept),
     }
@@ -105,6 +118,8 @@ mod tests {
             "redb:/var/lib/strongroom",
             "redb:data",
             "redb:C:\\data",
+            "sled:data",
+            "fjall:data",
             "postgres://u@h/d",
             "memory:",
         ] {
@@ -122,7 +137,9 @@ mod tests {
 
     #[test]
     fn what_names_no_store_is_refused() {
-        for text in ["", "redb", "redb:", "memory", "memory:x", "sled:data", "/data", ":data"] {
+        for text in
+            ["", "redb", "redb:", "memory", "memory:x", "sled:", "rocks:data", "/data", ":data"]
+        {
             assert!(matches!(StoreUrl::parse(text), Err(OpenError::Url(_))), "{text}");
         }
     }

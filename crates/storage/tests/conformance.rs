@@ -1,4 +1,5 @@
-//! What every engine promises, shown for each: the same tests over `memory`, `redb` and `postgres`.
+//! What every engine promises, shown for each: the same tests over `memory`, `redb`, `fjall`, `sled`
+//! and `postgres`.
 
 #![expect(
     clippy::unwrap_used,
@@ -39,7 +40,21 @@ macro_rules! every_engine {
         mod redb {
             $(#[test]
             fn $test() {
-                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::redb()));
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("redb")));
+            })*
+        }
+
+        mod fjall {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("fjall")));
+            })*
+        }
+
+        mod sled {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("sled")));
             })*
         }
 

@@ -19,26 +19,25 @@ mod fixture;
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use fixture::{all_lines, key, line, put, run, tenant};
-use strongroom_storage::{Batch, Expect, RedbStore, Store};
+use strongroom_storage::{Batch, Expect, Store, StoreUrl};
 
-/// Names the store's folder to the child process.
-const FOLDER: &str = "STRONGROOM_TEST_FOLDER";
+/// Names the store to the child process, as a URL.
+const STORE: &str = "STRONGROOM_TEST_STORE";
 const KILLS: u64 = 30;
 const WRITERS: u64 = 6;
 
 /// The child: writes pairs of rows with lines, and reads' lines, until it is killed, and says on
-/// standard output what was acknowledged. Without its folder it is no child and does nothing.
+/// standard output what was acknowledged. Without its store it is no child and does nothing.
 #[test]
 fn a_child_writes_until_it_is_killed() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store: Arc<dyn Store> = Arc::new(RedbStore::open(Path::new(&folder)).unwrap());
+    let Some(url) = std::env::var_os(STORE) else { return };
+    let store = open(url.to_str().unwrap());
     run(async move {
         let mut tasks = tokio::task::JoinSet::new();
         for writer in 0..WRITERS {
@@ -73,17 +72,35 @@ async fn write_for_ever(store: &dyn Store, writer: u64) {
     }
 }
 
+fn open(url: &str) -> Arc<dyn Store> {
+    strongroom_storage::open(&StoreUrl::parse(url).unwrap()).unwrap()
+}
+
 #[test]
-fn no_acknowledged_write_is_lost_to_a_kill() {
+fn redb_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("redb");
+}
+
+#[test]
+fn fjall_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("fjall");
+}
+
+#[test]
+fn sled_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("sled");
+}
+
+fn no_acknowledged_write_is_lost_to_a_kill(engine: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store");
-    drop(RedbStore::create(&path).unwrap());
+    let url = format!("{engine}:{}", folder.path().join("store").display());
+    drop(strongroom_storage::create(&StoreUrl::parse(&url).unwrap()).unwrap());
     let mut acknowledged = BTreeSet::new();
     let mut random = 0x9E37_79B9_7F4A_7C15u64;
     for kill in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_child_writes_until_it_is_killed", "--nocapture"])
-            .env(FOLDER, &path)
+            .env(STORE, &url)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -104,15 +121,15 @@ fn no_acknowledged_write_is_lost_to_a_kill() {
                 acknowledged.insert(name.to_owned());
             }
         }
-        run(check(&path, &acknowledged));
+        run(check(&url, &acknowledged));
     }
     assert!(acknowledged.len() > 500, "only {} writes", acknowledged.len());
 }
 
-async fn check(path: &Path, acknowledged: &BTreeSet<String>) {
-    let store = RedbStore::open(path).unwrap();
+async fn check(url: &str, acknowledged: &BTreeSet<String>) {
+    let store = open(url);
     let lines: BTreeSet<String> =
-        all_lines(&store).await.into_iter().map(|line| line.text).collect();
+        all_lines(&*store).await.into_iter().map(|line| line.text).collect();
     for name in acknowledged {
         assert!(lines.contains(name), "the line of {name} is lost");
     }

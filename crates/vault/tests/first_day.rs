@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use strongroom_crypto::{Key, SystemRng};
 use strongroom_keyring::{Keyring, MemoryHolder};
 use strongroom_model::*;
-use strongroom_storage::{MemoryStore, RedbStore, Store};
+use strongroom_storage::{MemoryStore, Store, StoreUrl};
 use strongroom_vault::*;
 
 struct House {
@@ -352,8 +352,8 @@ async fn an_import_of_people_takes_their_leaves_in_one_commit_and_not_in_one_for
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_reads_on_after_the_end_of_a_right_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let store = RedbStore::create(&folder.path().join("store")).unwrap();
-    let house = Arc::new(house_on(Arc::new(store)).await);
+    let url = StoreUrl::Redb(folder.path().join("store"));
+    let house = Arc::new(house_on(strongroom_storage::create(&url).unwrap()).await);
     let owner = house.tenant().await;
     let fields = vec![("name", FieldType::Name)];
     house.collection(&owner, "customers", SubjectRule::Own, fields).await;

@@ -44,18 +44,17 @@ pub(super) async fn look(settings: &ServeSettings) -> (Vec<Finding>, Installatio
             .mend("strongroom doctor --store redb:FOLDER");
         return (vec![finding], installation);
     };
-    let folder = match StoreUrl::parse(named) {
-        Ok(StoreUrl::Redb(folder)) => folder,
-        Ok(url @ StoreUrl::Postgres(_)) => return database(settings, url).await,
-        Ok(StoreUrl::Memory) => {
-            let finding = Finding::fail("store", "a `memory:` store keeps nothing")
-                .mend("strongroom init --store redb:FOLDER");
-            return (vec![finding], installation);
-        }
-        // The settings' own check has said so.
-        Err(_) => return (Vec::new(), installation),
+    // The settings' own check has said so.
+    let Ok(url) = StoreUrl::parse(named) else { return (Vec::new(), installation) };
+    if let StoreUrl::Postgres(_) = url {
+        return database(settings, url).await;
+    }
+    let Some(folder) = url.path().map(Path::to_owned) else {
+        let finding = Finding::fail("store", "a `memory:` store keeps nothing")
+            .mend("strongroom init --store redb:FOLDER");
+        return (vec![finding], installation);
     };
-    let (mut found, opened) = store(&folder, &mut installation).await;
+    let (mut found, opened) = store(url, &folder, &mut installation).await;
     let path = settings.holder.clone().unwrap_or_else(|| folder.join(HOLDER_FILE));
     found.extend(holder(&path, Some(&folder), opened.as_deref(), &mut installation).await);
     found.push(seal_key(settings.seal_key_file.as_deref(), Some(&folder)));
@@ -112,6 +111,7 @@ async fn database(settings: &ServeSettings, url: StoreUrl) -> (Vec<Finding>, Ins
 /// Opens the store as the server would, unless that could leave files behind which the server's
 /// user may not use.
 async fn store(
+    url: StoreUrl,
     folder: &Path,
     installation: &mut Installation,
 ) -> (Vec<Finding>, Option<Arc<dyn Store>>) {
@@ -123,7 +123,8 @@ async fn store(
             Finding::warn(CHECK, why).mend(format!("sudo -u '#{owner}' strongroom doctor"));
         return (vec![finding], None);
     }
-    let url = StoreUrl::Redb(folder.to_owned());
+    let named = url.to_string();
+    let engine = named.split(':').next().unwrap_or_default();
     let opened = tokio::task::spawn_blocking(move || strongroom_storage::open(&url)).await;
     let Ok(opened) = opened else {
         return (vec![Finding::fail(CHECK, "opening it was cut short")], None);
@@ -138,11 +139,11 @@ async fn store(
             let why = format!("`{shown}` is in use by a running server, so its rows are not read");
             (vec![Finding::ok(CHECK, why), format(folder)], None)
         }
-        Err(error) => (vec![unopened(folder, &error)], None),
+        Err(error) => (vec![unopened(engine, folder, &error)], None),
     }
 }
 
-fn unopened(folder: &Path, error: &OpenError) -> Finding {
+fn unopened(engine: &str, folder: &Path, error: &OpenError) -> Finding {
     let why = error.to_string();
     let place = quoted(folder);
     match error {
@@ -152,7 +153,7 @@ fn unopened(folder: &Path, error: &OpenError) -> Finding {
             Finding::fail("store_format", why).mend(format!("--store {found}:{place}"))
         }
         OpenError::Missing(_) => {
-            Finding::fail("store", why).mend(format!("strongroom init --store redb:{place}"))
+            Finding::fail("store", why).mend(format!("strongroom init --store {engine}:{place}"))
         }
         OpenError::Unreadable { .. } => {
             Finding::fail("store", why).mend(format!("ls -ld {place}; df {place}"))

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use strongroom_model::TenantId;
 use strongroom_storage::{
     Batch, Line, LinePlace, LinePosition, LineRange, MemoryStore, PAGE_MAX, PostgresStore,
-    PostgresUrl, RedbStore, RowKey, Store, StoreUrl,
+    PostgresUrl, RowKey, Store, StoreUrl,
 };
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ use crate::cluster::Cluster;
 /// A store that can be opened again.
 pub(crate) enum Fixture {
     Memory(Arc<MemoryStore>),
-    Redb(TempDir, Option<Arc<RedbStore>>),
+    Embedded(TempDir, StoreUrl, Arc<dyn Store>),
     Postgres(Arc<Cluster>, Box<PostgresUrl>, Option<Arc<PostgresStore>>),
 }
 
@@ -26,10 +26,13 @@ impl Fixture {
         Self::Memory(Arc::new(MemoryStore::new()))
     }
 
-    pub(crate) fn redb() -> Self {
+    /// A new store of an embedded engine.
+    pub(crate) fn embedded(engine: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = RedbStore::create(&folder.path().join("store")).unwrap();
-        Self::Redb(folder, Some(Arc::new(store)))
+        let url = format!("{engine}:{}", folder.path().join("store").display());
+        let url = StoreUrl::parse(&url).unwrap();
+        let store = strongroom_storage::create(&url).unwrap();
+        Self::Embedded(folder, url, store)
     }
 
     pub(crate) fn postgres() -> Self {
@@ -41,7 +44,7 @@ impl Fixture {
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Redb(_, store) => Arc::clone(store.as_ref().unwrap()) as Arc<dyn Store>,
+            Self::Embedded(_, _, store) => Arc::clone(store),
             Self::Postgres(_, _, store) => Arc::clone(store.as_ref().unwrap()) as Arc<dyn Store>,
         }
     }
@@ -53,10 +56,11 @@ impl Fixture {
                 let store = Arc::try_unwrap(store).ok().expect("nobody holds the store");
                 Self::Memory(Arc::new(store.reopened()))
             }
-            Self::Redb(folder, store) => {
-                drop(Arc::try_unwrap(store.unwrap()).ok().expect("nobody holds the store"));
-                let store = RedbStore::open(&folder.path().join("store")).unwrap();
-                Self::Redb(folder, Some(Arc::new(store)))
+            Self::Embedded(folder, url, store) => {
+                assert_eq!(Arc::strong_count(&store), 1, "nobody holds the store");
+                drop(store);
+                let store = strongroom_storage::open(&url).unwrap();
+                Self::Embedded(folder, url, store)
             }
             Self::Postgres(cluster, url, store) => {
                 drop(Arc::try_unwrap(store.unwrap()).ok().expect("nobody holds the store"));

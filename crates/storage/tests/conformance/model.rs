@@ -131,7 +131,17 @@ proptest! {
 
     #[test]
     fn redb_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
-        run(agree(operations, Fixture::redb()));
+        run(agree(operations, Fixture::embedded("redb")));
+    }
+
+    #[test]
+    fn fjall_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
+        run(agree(operations, Fixture::embedded("fjall")));
+    }
+
+    #[test]
+    fn sled_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
+        run(agree(operations, Fixture::embedded("sled")));
     }
 }
 

@@ -1,16 +1,19 @@
 //! The thread that commits: what has queued up becomes durable together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::engine::{Engine, Tables, WriteError};
+use super::engine::{Changes, Engine, Failure, Snapshot};
 use super::ordering::Ordering;
 use super::{Answer, Groups};
 use crate::chain::Chain;
-use crate::{BATCH_BYTES_MAX, Batch, Committed, Expect, LinePlaced, RowKey, StoreError};
+use crate::{
+    BATCH_BYTES_MAX, Batch, Committed, Expect, LinePlaced, OpenError, Row, RowKey, StoreError,
+};
 
 /// Most batches that become durable together.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -38,30 +41,41 @@ type Verdict = Result<Vec<LinePlaced>, StoreError>;
 #[derive(Default)]
 struct Group {
     verdicts: Vec<Verdict>,
-    /// The rows that its accepted batches change, with the versions that they will have.
-    changes: BTreeMap<RowKey, Option<u64>>,
+    /// What its accepted batches do together.
+    changes: Changes,
     /// Whether the store is another one after it.
     changed: bool,
 }
 
 /// The only writer of the database.
 pub(super) struct Writer {
-    engine: Arc<Engine>,
+    engine: Arc<dyn Engine>,
     ordering: Arc<Ordering>,
     groups: Arc<Groups>,
+    /// The next node number that nobody has used.
+    next_node: u32,
     /// None after a failed write: the places of its lines may stand on the disk, and a place is
     /// never used twice, so that the next lines need a new node.
     chain: Option<Chain>,
 }
 
 impl Writer {
-    pub(super) fn new(
-        engine: Arc<Engine>,
+    /// The writer of an engine that was just opened, with the first node of the lane of appends.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the nodes of this start could not be reserved; `path` names the store then.
+    pub(super) fn start(
+        engine: Arc<dyn Engine>,
         ordering: Arc<Ordering>,
         groups: Arc<Groups>,
-        node: u32,
-    ) -> Self {
-        Self { engine, ordering, groups, chain: Some(Chain::new(node)) }
+        path: &Path,
+    ) -> Result<(Self, u32), OpenError> {
+        let read = engine.next_node();
+        let next_node = read.map_err(|_| Failure::Damaged.at_opening(path))?;
+        let mut writer = Self { engine, ordering, groups, next_node, chain: None };
+        let reserved = writer.reserve_nodes(2).map_err(|failure| failure.at_opening(path))?;
+        writer.chain = Some(Chain::new(reserved));
+        Ok((writer, reserved + 1))
     }
 
     /// Works until nobody can send any more.
@@ -77,7 +91,7 @@ impl Writer {
                         commits.push(*commit);
                     }
                     Job::ReserveNode(answer) => {
-                        let _ = answer.send(self.engine.reserve_node());
+                        let _ = answer.send(self.reserve_node());
                     }
                 }
                 let room = commits.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX;
@@ -107,46 +121,62 @@ impl Writer {
     }
 
     fn write(&mut self, commits: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        self.engine.ready().map_err(Failure::or_end)?;
         let mut chain = match self.chain.take() {
             Some(chain) => chain,
-            None => Chain::new(self.engine.reserve_node()?),
+            None => Chain::new(self.reserve_node()?),
         };
-        let group = self.engine.write(
-            |tables| {
-                let mut group = Group::default();
-                for commit in commits {
-                    let verdict = match self.judge(tables, &group, &commit.batch)? {
-                        Ok(()) => apply(tables, &mut chain, &commit.batch)?,
-                        Err(refused) => Err(refused),
-                    };
-                    if verdict.is_ok() {
-                        group.changes.extend(commit.batch.changes());
-                        group.changed |= !commit.batch.is_read_only();
-                    }
-                    group.verdicts.push(verdict);
-                }
-                let changed = group.changed;
-                Ok((group, changed))
-            },
-            |group| self.ordering.publish(&group.changes),
-        )?;
+        let group = self.judge_all(commits, &mut chain)?;
+        if group.changed {
+            let mut order = || self.ordering.publish(&group.changes.rows);
+            self.engine.write(&group.changes, &mut order).map_err(Failure::or_end)?;
+        }
         self.chain = Some(chain);
         self.groups.commits.fetch_add(1, Memory::Relaxed);
         Ok(group.verdicts)
+    }
+
+    /// A node number that nobody has used or will use.
+    fn reserve_node(&mut self) -> Result<u32, StoreError> {
+        self.engine.ready().and_then(|()| self.reserve_nodes(1)).map_err(Failure::or_end)
+    }
+
+    /// The first of some node numbers. If it is in doubt whether they were kept, they stay unused.
+    fn reserve_nodes(&mut self, count: u32) -> Result<u32, Failure> {
+        let first = self.next_node;
+        let next = first.checked_add(count).ok_or(Failure::Damaged)?;
+        self.next_node = next;
+        let changes = Changes { next_node: Some(next), ..Changes::default() };
+        self.engine.write(&changes, &mut || ())?;
+        Ok(first)
+    }
+
+    fn judge_all(&self, commits: &[Commit], chain: &mut Chain) -> Result<Group, StoreError> {
+        let snapshot = self.engine.snapshot()?;
+        let mut group = Group::default();
+        for commit in commits {
+            let verdict = match self.judge(&*snapshot, &group.changes, &commit.batch)? {
+                Ok(()) => group.changes.add(chain, &commit.batch),
+                Err(refused) => Err(refused),
+            };
+            group.changed |= verdict.is_ok() && !commit.batch.is_read_only();
+            group.verdicts.push(verdict);
+        }
+        Ok(group)
     }
 
     /// Judges a batch against what the ones before it made of the store. This thread is the only one
     /// that changes rows, so that nothing comes in between.
     fn judge(
         &self,
-        tables: &Tables<'_>,
-        group: &Group,
+        snapshot: &dyn Snapshot,
+        before: &Changes,
         batch: &Batch,
-    ) -> Result<Result<(), StoreError>, WriteError> {
-        let version = |key: &RowKey| match (group.changes.get(key), self.ordering.version(key)) {
-            (Some(version), _) => Ok(*version),
+    ) -> Result<Result<(), StoreError>, StoreError> {
+        let version = |key: &RowKey| match (before.rows.get(key), self.ordering.version(key)) {
+            (Some(row), _) => Ok(row.as_ref().map(|row| row.version)),
             (None, Some(version)) => Ok(Some(version)),
-            (None, None) => tables.version(key),
+            (None, None) => snapshot.version(key),
         };
         for fact in &batch.expects {
             if !fact.holds(version(fact.key())?) {
@@ -165,20 +195,16 @@ impl Writer {
     }
 }
 
-/// Makes the changes of a batch that was judged, and seals its lines.
-fn apply(tables: &mut Tables<'_>, chain: &mut Chain, batch: &Batch) -> Result<Verdict, WriteError> {
-    let sealed = match chain.seal(&batch.lines, BATCH_BYTES_MAX) {
-        Ok(sealed) => sealed,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    for put in &batch.puts {
-        tables.put(&put.key, put.version, &put.value)?;
+impl Changes {
+    /// Adds those of a batch that was judged, and seals its lines.
+    fn add(&mut self, chain: &mut Chain, batch: &Batch) -> Verdict {
+        let sealed = chain.seal(&batch.lines, BATCH_BYTES_MAX)?;
+        for put in &batch.puts {
+            let row = Row { version: put.version, value: put.value.clone() };
+            self.rows.insert(put.key.clone(), Some(row));
+        }
+        self.rows.extend(batch.deletes.iter().map(|key| (key.clone(), None)));
+        self.lines.extend(sealed.lines);
+        Ok(sealed.places)
     }
-    for key in &batch.deletes {
-        tables.delete(key)?;
-    }
-    for line in &sealed.lines {
-        tables.line(line)?;
-    }
-    Ok(Ok(sealed.places))
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
 
-use super::backend::{DatabaseFile, Disk};
+use super::backend::DatabaseFile;
 use crate::OpenError;
+use crate::embedded::disk::Disk;
 
 /// Key to `version u64 | value`.
 pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering as Memory;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::Engine;
-use super::ordering::Ordering;
+use super::engine::{Engine, Snapshot};
+use super::ordering::{Admitted, Ordering};
 use super::{Answer, Groups, STOPPED, writer};
 use crate::chain::{Chain, Sealed};
 use crate::journal::{Journal, PAYLOAD_BYTES_MAX};
@@ -27,7 +27,7 @@ pub(super) struct Job {
 
 /// The only writer of the journal.
 pub(super) struct Appender {
-    engine: Arc<Engine>,
+    engine: Arc<dyn Engine>,
     ordering: Arc<Ordering>,
     groups: Arc<Groups>,
     journal: Journal,
@@ -47,7 +47,7 @@ struct Frame {
 
 impl Appender {
     pub(super) fn new(
-        engine: Arc<Engine>,
+        engine: Arc<dyn Engine>,
         ordering: Arc<Ordering>,
         groups: Arc<Groups>,
         journal: Journal,
@@ -71,22 +71,20 @@ impl Appender {
     }
 
     fn append(&mut self, group: Vec<Job>) {
-        let admitted = self.ordering.admit(
+        let Admitted { proven, doubtful, snapshot } = self.ordering.admit(
             group,
             |job| &job.facts,
             |job| job.answer,
             || self.engine.snapshot(),
         );
+        // The snapshot is given back before the journal is written: a commit may wait for that.
+        let held = snapshot.map(|snapshot| compare(&doubtful, &snapshot)).unwrap_or_default();
         let mut frame = Frame::default();
-        for job in admitted.proven {
+        for job in proven {
             self.add(&mut frame, job, Ok(()));
         }
-        if let Some(snapshot) = admitted.snapshot {
-            for job in admitted.doubtful {
-                let versions = snapshot.versions(job.facts.iter().map(Expect::key));
-                let held = versions.and_then(|versions| hold(&job.facts, &versions));
-                self.add(&mut frame, job, held);
-            }
+        for (job, held) in doubtful.into_iter().zip(held) {
+            self.add(&mut frame, job, held);
         }
         self.write(frame);
     }
@@ -143,12 +141,21 @@ impl Appender {
     }
 }
 
-fn hold(facts: &[Expect], versions: &[Option<u64>]) -> Result<(), StoreError> {
-    if facts.iter().zip(versions).all(|(fact, version)| fact.holds(*version)) {
+/// Whether the facts of each append are as the snapshot shows them.
+fn compare(
+    jobs: &[Job],
+    snapshot: &Result<Box<dyn Snapshot + '_>, StoreError>,
+) -> Vec<Result<(), StoreError>> {
+    let hold = |facts: &[Expect]| {
+        let snapshot = snapshot.as_ref().map_err(Clone::clone)?;
+        for fact in facts {
+            if !fact.holds(snapshot.version(fact.key())?) {
+                return Err(StoreError::Conflict);
+            }
+        }
         Ok(())
-    } else {
-        Err(StoreError::Conflict)
-    }
+    };
+    jobs.iter().map(|job| hold(&job.facts)).collect()
 }
 
 fn framed_bytes(sealed: &Sealed) -> usize {

@@ -4,22 +4,11 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 
-use crate::fatal;
-
-/// Counts syncs; a failed one ends the process. In tests it makes writes and syncs fail.
-#[derive(Debug, Default)]
-pub(super) struct Disk {
-    pub(super) syncs: AtomicU64,
-    #[cfg(test)]
-    pub(super) full: std::sync::atomic::AtomicBool,
-    #[cfg(test)]
-    pub(super) sync_fails: std::sync::atomic::AtomicBool,
-}
+use crate::embedded::disk::Disk;
 
 /// A file that tells its [`Disk`] what it does.
 #[derive(Debug)]
@@ -48,25 +37,12 @@ impl StorageBackend for DatabaseFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.syncs.fetch_add(1, Ordering::Relaxed);
-        let synced = self.file.sync_data();
-        #[cfg(test)]
-        let synced = if self.disk.sync_fails.load(Ordering::Relaxed) {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            synced
-        };
-        match synced {
-            Ok(()) => Ok(()),
-            Err(error) => fatal::end("syncing the database", &error),
-        }
+        self.disk.synced(self.file.sync_data());
+        Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        #[cfg(test)]
-        if self.disk.full.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        self.disk.check_room()?;
         self.file.write(offset, data)
     }
 

@@ -99,11 +99,11 @@ impl State {
 
 impl Ordering {
     /// Orders a group of commits that change these rows to these versions.
-    pub(super) fn publish(&self, changes: &BTreeMap<RowKey, Option<u64>>) {
+    pub(super) fn publish(&self, changes: &BTreeMap<RowKey, Option<Row>>) {
         let mut state = self.state();
-        for (key, version) in changes {
+        for (key, row) in changes {
             state.known.forget(key);
-            state.under_way.insert(key.clone(), *version);
+            state.under_way.insert(key.clone(), row.as_ref().map(|row| row.version));
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_fact_that_a_commit_under_way_changes_is_a_conflict_once_that_is_durable() {
         let ordering = Ordering::default();
-        ordering.publish(&BTreeMap::from([(key(), Some(2))]));
+        ordering.publish(&BTreeMap::from([(key(), Some(row(2)))]));
         let (job, mut outcome) = job(vec![Expect::Version(key(), 1)]);
         let admitted = admit(&ordering, job);
         assert!(admitted.proven.is_empty() && admitted.doubtful.is_empty());
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_fact_that_saw_the_commit_under_way_is_left_to_the_snapshot() {
         let ordering = Ordering::default();
-        ordering.publish(&BTreeMap::from([(key(), Some(2)), (RowKey::new([2]), None)]));
+        ordering.publish(&BTreeMap::from([(key(), Some(row(2))), (RowKey::new([2]), None)]));
         let seen = vec![Expect::Version(key(), 2), Expect::Absent(RowKey::new([2]))];
         let (job, _outcome) = job(seen);
         let admitted = admit(&ordering, job);
@@ -275,7 +275,7 @@ mod tests {
         let ordering = Ordering::default();
         read(&ordering, row(1));
         assert_eq!(ordering.recall(&[key()]).ok(), Some(vec![Some(row(1))]));
-        ordering.publish(&BTreeMap::from([(key(), Some(2))]));
+        ordering.publish(&BTreeMap::from([(key(), Some(row(2)))]));
         // The database still shows the old row, and does so to whoever asks.
         read(&ordering, row(1));
         assert!(ordering.recall(&[key()]).is_err());
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn what_was_read_before_a_commit_and_arrives_after_it_is_not_kept() {
         let ordering = Ordering::default();
-        for change in [Some(2), None] {
+        for change in [Some(row(2)), None] {
             let Err(before) = ordering.recall(&[key()]) else { panic!("the row is known") };
             ordering.publish(&BTreeMap::from([(key(), change)]));
             let Err(during) = ordering.recall(&[key()]) else { panic!("the row is known") };

@@ -1,15 +1,19 @@
-//! The engine of one folder: rows and the lines of commits in a redb database, the lines of reads
-//! in a journal beside it.
+//! The store of one folder: rows and the lines of commits in an embedded engine's database, the
+//! lines of reads in a journal beside it.
 //!
 //! One thread writes the database and one the journal, so that a read's line does not wait for a
-//! commit; `ordering` is the one short section in which they meet.
+//! commit; `ordering` is the one short section in which they meet. Each engine is a file or folder
+//! here, behind the trait of `engine`.
 
 mod appender;
-mod backend;
-mod database;
+mod disk;
 mod engine;
+pub(crate) mod fjall;
 mod folder;
+mod mark;
 mod ordering;
+pub(crate) mod redb;
+pub(crate) mod sled;
 mod writer;
 
 use std::path::Path;
@@ -29,7 +33,9 @@ use crate::{
     RowKey, Store, StoreError,
 };
 use appender::Appender;
+use disk::Disk;
 use engine::Engine;
+pub(crate) use engine::Kind;
 use ordering::Ordering;
 use writer::Writer;
 
@@ -52,8 +58,10 @@ struct Groups {
 }
 
 /// A store in a folder. Dropping it waits for what was already sent.
-pub struct RedbStore {
-    engine: Arc<Engine>,
+pub(crate) struct EmbeddedStore {
+    kind: &'static Kind,
+    engine: Arc<dyn Engine>,
+    disk: Arc<Disk>,
     ordering: Arc<Ordering>,
     journal: Arc<journal::Shared>,
     groups: Arc<Groups>,
@@ -66,36 +74,36 @@ pub struct RedbStore {
     _lock: folder::Lock,
 }
 
-impl RedbStore {
+impl EmbeddedStore {
     /// Makes a store where there is none and opens it.
     ///
     /// # Errors
     /// [`OpenError`]; no store is there then.
-    pub fn create(path: &Path) -> Result<Self, OpenError> {
-        folder::create(path)?;
-        Self::open(path)
+    pub(crate) fn create(kind: &'static Kind, path: &Path) -> Result<Self, OpenError> {
+        folder::create(kind, path)?;
+        Self::open(kind, path)
     }
 
     /// Opens the store that is there.
     ///
     /// # Errors
     /// [`OpenError`]; the store is as it was.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let lock = folder::lock(path)?;
-        let engine = Arc::new(Engine::open(&folder::database_file(path))?);
-        let (commit_node, append_node) = engine.reserve_first_nodes()?;
+    pub(crate) fn open(kind: &'static Kind, path: &Path) -> Result<Self, OpenError> {
+        let lock = folder::lock(kind, path)?;
+        let disk = Arc::default();
+        let engine: Arc<dyn Engine> = (kind.open)(path, &disk)?.into();
         let journal = Journal::open(&folder::journal_folder(path))?;
         let shared = journal.shared();
         let ordering = Arc::new(Ordering::default());
         let groups = Arc::new(Groups::default());
         let (commits, commit_jobs) = mpsc::channel(QUEUE_JOBS_MAX);
         let (appends, append_jobs) = mpsc::channel(QUEUE_JOBS_MAX);
-        let writer = Writer::new(
+        let (writer, append_node) = Writer::start(
             Arc::clone(&engine),
             Arc::clone(&ordering),
             Arc::clone(&groups),
-            commit_node,
-        );
+            &path.join(kind.database()),
+        )?;
         let appender = Appender::new(
             Arc::clone(&engine),
             Arc::clone(&ordering),
@@ -105,7 +113,9 @@ impl RedbStore {
             commits.clone(),
         );
         Ok(Self {
+            kind,
             engine,
+            disk,
             ordering,
             journal: shared,
             groups,
@@ -130,7 +140,7 @@ fn start(
         .map_err(|reason| OpenError::Unreadable { path: path.to_owned(), reason })
 }
 
-impl Drop for RedbStore {
+impl Drop for EmbeddedStore {
     /// The appender may ask the writer for a number, so it ends first.
     fn drop(&mut self) {
         drop(self.appends.take());
@@ -147,7 +157,7 @@ impl Drop for RedbStore {
 /// Reads go straight to the database: they take microseconds from its cache or the page cache, less
 /// than handing them to another thread.
 #[async_trait]
-impl Store for RedbStore {
+impl Store for EmbeddedStore {
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         refuse_if(keys.len() > KEYS_MAX, "too many keys at once")?;
         match self.ordering.recall(keys) {
@@ -162,6 +172,9 @@ impl Store for RedbStore {
 
     async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
         refuse_if(limit > PAGE_MAX, "the page is too long")?;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
         self.engine.scan(range, limit)
     }
 
@@ -195,23 +208,23 @@ impl Store for RedbStore {
         refuse_if(range.limit > PAGE_MAX, "the page is too long")?;
         let (engine, journal, range) =
             (Arc::clone(&self.engine), Arc::clone(&self.journal), *range);
-        tokio::task::spawn_blocking(move || read_lines(&engine, &journal, &range))
+        tokio::task::spawn_blocking(move || read_lines(&*engine, &journal, &range))
             .await
             .map_err(|_| STOPPED)?
     }
 
     fn describe(&self) -> Description {
         Description {
-            engine: "redb",
+            engine: self.kind.name,
             commit_groups: self.groups.commits.load(Memory::Relaxed),
             append_groups: self.groups.appends.load(Memory::Relaxed),
-            syncs: self.engine.syncs().saturating_add(self.journal.syncs()),
+            syncs: self.disk.syncs().saturating_add(self.journal.syncs()),
         }
     }
 }
 
 fn read_lines(
-    engine: &Engine,
+    engine: &dyn Engine,
     journal: &journal::Shared,
     range: &LineRange,
 ) -> Result<Vec<(LinePosition, Bytes)>, StoreError> {
@@ -220,7 +233,7 @@ fn read_lines(
     if range.limit == 0 {
         return Ok(found);
     }
-    engine.read_lines(position.commits, |commits, line| {
+    engine.read_lines(position.commits, &mut |commits, line| {
         position.commits = commits;
         if range.wants(line) {
             found.push((position, Bytes::copy_from_slice(line)));

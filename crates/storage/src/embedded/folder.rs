@@ -1,19 +1,17 @@
-//! The store's folder: `FORMAT`, `store.redb` and `journal/`.
+//! The store's folder: `FORMAT`, what the engine keeps, and `journal/`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::database;
+use super::engine::Kind;
 use crate::OpenError;
 use crate::journal::{create_first, sync_folder};
 
 /// The format of everything in the folder.
 const FORMAT_VERSION: u32 = 1;
-const ENGINE: &str = "redb";
 const FORMAT_FILE: &str = "FORMAT";
-const DATABASE_FILE: &str = "store.redb";
 const JOURNAL_FOLDER: &str = "journal";
 /// The mode of the store's folder: for its owner only.
 const PRIVATE: u32 = 0o700;
@@ -30,11 +28,6 @@ impl Drop for Lock {
     }
 }
 
-/// Where the database lies.
-pub(super) fn database_file(path: &Path) -> PathBuf {
-    path.join(DATABASE_FILE)
-}
-
 /// Where the journal lies.
 pub(super) fn journal_folder(path: &Path) -> PathBuf {
     path.join(JOURNAL_FOLDER)
@@ -42,19 +35,19 @@ pub(super) fn journal_folder(path: &Path) -> PathBuf {
 
 /// Makes a whole store beside `path` and moves it there in one step, so that a crash leaves either
 /// no store or a whole one.
-pub(super) fn create(path: &Path) -> Result<(), OpenError> {
+pub(super) fn create(kind: &Kind, path: &Path) -> Result<(), OpenError> {
     let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
     if !is_vacant(path)? {
         return Err(OpenError::Occupied(path.to_owned()));
     }
     let side = side_folder(path)?;
-    clear_side_folder(&side)?;
+    clear_side_folder(kind, &side)?;
     make_folders(&parent(path)).map_err(unreadable)?;
     DirBuilder::new().mode(PRIVATE).create(&side).map_err(unreadable)?;
-    let format = write_format(&side).map_err(unreadable)?;
+    let format = write_format(kind, &side).map_err(unreadable)?;
     format.try_lock().map_err(|error| lock_error(path, error))?;
     let _lock = Lock(format);
-    database::create(&database_file(&side))?;
+    (kind.create)(&side)?;
     fs::create_dir(journal_folder(&side)).map_err(unreadable)?;
     create_first(&journal_folder(&side)).map_err(unreadable)?;
     sync_folder(&side).map_err(unreadable)?;
@@ -63,7 +56,7 @@ pub(super) fn create(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Checks that a store of this format is there and takes it for this process.
-pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
+pub(super) fn lock(kind: &Kind, path: &Path) -> Result<Lock, OpenError> {
     if is_vacant(path)? {
         return Err(OpenError::Missing(path.to_owned()));
     }
@@ -77,9 +70,47 @@ pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
         }
         Err(reason) => return Err(OpenError::Unreadable { path: path.to_owned(), reason }),
     };
-    check_format(path, &file)?;
+    check_format(kind, path, &file)?;
     file.try_lock().map_err(|error| lock_error(path, error))?;
     Ok(Lock(file))
+}
+
+/// Checks that an engine that keeps a folder finds what it would make anew if it were missing: these
+/// files, which are never empty.
+pub(super) fn check_database(path: &Path, files: &[&str]) -> Result<(), OpenError> {
+    let damaged = |what| Err(OpenError::Damaged { path: path.to_owned(), what });
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return damaged("it is no folder".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return damaged("the folder is missing".to_owned());
+        }
+        Err(reason) => return Err(OpenError::Unreadable { path: path.to_owned(), reason }),
+    }
+    for file in files {
+        if !fs::metadata(path.join(file)).is_ok_and(|found| found.len() > 0) {
+            return damaged(format!("its file `{file}` is missing or empty"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes every file and every name under a folder durable.
+pub(super) fn sync_everything(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_everything(&entry.path())?;
+        } else {
+            match File::open(entry.path()) {
+                Ok(file) => file.sync_all()?,
+                // The engine's threads tidy up meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    sync_folder(folder)
 }
 
 fn lock_error(path: &Path, error: TryLockError) -> OpenError {
@@ -99,7 +130,7 @@ fn is_vacant(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-fn check_format(path: &Path, file: &File) -> Result<(), OpenError> {
+fn check_format(kind: &Kind, path: &Path, file: &File) -> Result<(), OpenError> {
     let mut text = String::new();
     let foreign = || OpenError::Foreign(path.to_owned());
     file.take(FORMAT_BYTES_MAX).read_to_string(&mut text).map_err(|reason| {
@@ -117,16 +148,16 @@ fn check_format(path: &Path, file: &File) -> Result<(), OpenError> {
         let (path, found) = (path.to_owned(), (*version).to_owned());
         return Err(OpenError::Version { path, found, known: FORMAT_VERSION });
     }
-    if *engine != ENGINE {
+    if *engine != kind.name {
         return Err(OpenError::Engine { path: path.to_owned(), found: (*engine).to_owned() });
     }
     Ok(())
 }
 
-fn write_format(folder: &Path) -> io::Result<File> {
+fn write_format(kind: &Kind, folder: &Path) -> io::Result<File> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(folder.join(FORMAT_FILE))?;
-    writeln!(file, "strongroom store {FORMAT_VERSION} {ENGINE}")?;
+    writeln!(file, "strongroom store {FORMAT_VERSION} {}", kind.name)?;
     file.sync_all()?;
     Ok(file)
 }
@@ -139,7 +170,7 @@ fn side_folder(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Removes what a crash left of an earlier creation, and nothing else.
-fn clear_side_folder(side: &Path) -> Result<(), OpenError> {
+fn clear_side_folder(kind: &Kind, side: &Path) -> Result<(), OpenError> {
     let unreadable = |reason| OpenError::Unreadable { path: side.to_owned(), reason };
     let entries = match fs::read_dir(side) {
         Ok(entries) => entries,
@@ -148,7 +179,8 @@ fn clear_side_folder(side: &Path) -> Result<(), OpenError> {
     };
     for entry in entries {
         let name = entry.map_err(unreadable)?.file_name();
-        if ![FORMAT_FILE, DATABASE_FILE, JOURNAL_FOLDER].iter().any(|known| name == *known) {
+        let mut known = [FORMAT_FILE, JOURNAL_FOLDER].iter().chain(kind.entries);
+        if !known.any(|known| name == *known) {
             return Err(OpenError::Occupied(side.to_owned()));
         }
     }
