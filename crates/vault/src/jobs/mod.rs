@@ -15,7 +15,7 @@ mod sight;
 
 pub use cancel::cancel;
 pub use list::{ItemView, items, list, show};
-pub use open::OPEN_JOBS_MAX;
+pub use open::{OPEN_EXPORTS_MAX, OPEN_JOBS_MAX};
 
 use strongroom_model::{Job, JobId, JobState, TenantId};
 use strongroom_storage::KeyRange;
