@@ -89,10 +89,9 @@ async fn the_parts_of_an_export_are_its_pages_and_others_see_how_far_it_is() {
     let (server, clinic) = opened().await;
     more(&server, &clinic, 40).await;
     let out = exporter(&server, &clinic.tenant, "exporter", "clear").await;
-    for (format, media_type) in [
-        ("ndjson", "application/x-ndjson"),
-        ("csv", "text/csv; charset=utf-8; header=present"),
-    ] {
+    for (format, media_type) in
+        [("ndjson", "application/x-ndjson"), ("csv", "text/csv; charset=utf-8; header=present")]
+    {
         let path = format!("/collections/patients/records:export?limit=1000&format={format}");
         let whole = out.get(&path).await;
         assert_eq!(whole.status, 200, "{}", whole.text());
