@@ -23,7 +23,7 @@ async fn fill(owner: &Caller) {
                 json!({"external_id": format!("E-{number}"), "fields": fields})
             })
             .collect();
-        let path = "/collections/people/records:import";
+        let path = "/collections/clients/records:import";
         let done = owner.post_once(path, json!({"items": items})).await.ok();
         assert_eq!(done["results"][0]["status"], "created", "{}", done["results"][0]);
     }
@@ -36,10 +36,10 @@ fn read(folder: &Path, name: &str) -> Vec<u8> {
 /// Exports to a file of this name, undisturbed and under kills.
 fn export_both(site: &mut Site, whole: &str, broken: &str) {
     let folder = site.folder.path().to_owned();
-    site.run(&["export", "people", "--to", whole, "--page", "100"]);
+    site.run(&["export", "clients", "--to", whole, "--page", "100"]);
     let checkpoint = format!("{broken}.checkpoint");
-    let begin = ["export", "people", "--to", broken, "--page", "20"];
-    let resume = ["export", "people", "--to", broken, "--page", "20", "--resume"];
+    let begin = ["export", "clients", "--to", broken, "--page", "20"];
+    let resume = ["export", "clients", "--to", broken, "--page", "20", "--resume"];
 
     let mut child = site.begin(&begin);
     site.wait_for(&mut child, &checkpoint, "/summary/records", PEOPLE / 4);
@@ -69,7 +69,7 @@ fn export_both(site: &mut Site, whole: &str, broken: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_that_is_killed_on_both_sides_and_resumed_is_the_same_file() {
-    let mut site = Site::make("people", &[("name", "name"), ("note", "text")]).await;
+    let mut site = Site::make("clients", &[("name", "name"), ("note", "text")]).await;
     fill(&site.owner()).await;
     let done = tokio::task::spawn_blocking(move || {
         export_both(&mut site, "whole.ndjson", "broken.ndjson");
@@ -87,11 +87,11 @@ async fn an_export_that_is_killed_on_both_sides_and_resumed_is_the_same_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_that_somebody_has_stopped_is_not_gone_on_with() {
-    let site = Site::make("people", &[("name", "name"), ("note", "text")]).await;
+    let site = Site::make("clients", &[("name", "name"), ("note", "text")]).await;
     let owner = site.owner();
     fill(&owner).await;
     let killed = tokio::task::spawn_blocking(move || {
-        let mut child = site.begin(&["export", "people", "--to", "p.ndjson", "--page", "5"]);
+        let mut child = site.begin(&["export", "clients", "--to", "p.ndjson", "--page", "5"]);
         site.wait_for(&mut child, "p.ndjson.checkpoint", "/summary/records", PEOPLE / 10);
         end(child);
         site
@@ -101,7 +101,7 @@ async fn an_export_that_somebody_has_stopped_is_not_gone_on_with() {
     let path = format!("/jobs/{}/cancel", job["id"].as_str().unwrap());
     assert_eq!(owner.post(&path, json!({})).await.ok()["state"], "cancelled");
     let resumed = tokio::task::spawn_blocking(move || {
-        let resume = ["export", "people", "--to", "p.ndjson", "--resume"];
+        let resume = ["export", "clients", "--to", "p.ndjson", "--resume"];
         let status = site.begin(&resume).wait().unwrap();
         (status.code(), site.said(), site.folder.path().join("p.ndjson").exists())
     });

@@ -14,7 +14,7 @@ const ROWS: u64 = 24_000;
 const BAD_EVERY: u64 = 1_000;
 
 const MAP: &str = r#"
-collection = "people"
+collection = "clients"
 external_id = "number"
 null = [""]
 [fields]
@@ -35,7 +35,7 @@ fn write_rows(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_is_killed_on_both_sides_and_resumed_has_every_row_once() {
-    let mut site = Site::make("people", &[("name", "name"), ("note", "text")]).await;
+    let mut site = Site::make("clients", &[("name", "name"), ("note", "text")]).await;
     let folder = site.folder.path().to_owned();
     fs::write(folder.join("map.toml"), MAP).unwrap();
     write_rows(&folder.join("people.csv"));
@@ -71,7 +71,7 @@ async fn an_upload_that_is_killed_on_both_sides_and_resumed_has_every_row_once()
     let owner = site.owner();
     let jobs = owner.all("/jobs", 100).await;
     assert_eq!((jobs.len(), &jobs[0]["id"]), (1, &json!(job)));
-    let records = owner.all("/collections/people/records?fields=name", 1000).await;
+    let records = owner.all("/collections/clients/records?fields=name", 1000).await;
     let mut ids: Vec<&str> =
         records.iter().map(|record| record["external_id"].as_str().unwrap()).collect();
     ids.sort_unstable();

@@ -632,11 +632,13 @@ async fn an_archive_is_seen_by_others_and_has_no_end_when_they_stop_it() {
     let after = tenant.owner.get(&path).await.ok();
     assert_eq!((&after["state"], &after["problem"]), (&json!("cancelled"), &json!(null)));
     // One that is taken to its end is done, and one whose reader goes away ends with them.
+    server.clock.advance(1);
     let whole = when_free(&out, &for_one(&identity)).await;
     assert!(open(&whole.bytes, &identity).is_ok());
     let job = ended(&tenant.owner).await;
     assert_eq!(job["state"], "done");
     assert_eq!(job["progress"], json!({"done": 1_000, "total": 1_000}));
+    server.clock.advance(1);
     let mut reader = SlowReader::ask(&out, &for_one(&identity)).await;
     reader.some(100_000).await;
     drop(reader);
