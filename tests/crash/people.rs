@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::site::{Site, end};
 
 /// People, unless `STRONGROOM_PEOPLE` says otherwise.
-const PEOPLE: u64 = 3_000;
+const PEOPLE: u64 = 12_000;
 const MAP: &str = r#"
 collection = "customers"
 external_id = "number"
