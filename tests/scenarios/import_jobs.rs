@@ -442,9 +442,9 @@ async fn no_record_is_made_once_the_loss_of_a_right_in_the_middle_of_a_job_is_ac
         assert_eq!(ended["progress"]["done"], then, "{loss:?}: {ended}");
         assert!(then.as_u64().unwrap() < u64::from(ROWS), "{loss:?}: {ended}");
         let records = owner.all("/collections/patients/records?fields=name", 1000).await;
-        let made = records.iter().filter(|record| {
-            record["external_id"].as_str().is_some_and(|id| id.starts_with("N-"))
-        });
+        let made = records
+            .iter()
+            .filter(|record| record["external_id"].as_str().is_some_and(|id| id.starts_with("N-")));
         assert_eq!(json!(made.count()), then, "{loss:?}");
     }
 }

@@ -6,15 +6,16 @@ use std::fmt::Debug;
 use strongroom_crypto::seal_key::SealParameters;
 use strongroom_keyring::fuzzing::{ROWS, reread_holder_header, reread_holder_slot, reread_row};
 use strongroom_model::{
-    ActsAs, Admission, ApiKey, ApplyBlueprint, AskedWith, Asker, Backend, BackendSecret, Blueprint,
-    BlueprintClass, BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId,
+    ActsAs, Admission, ApiKey, ApplyBlueprint, Archiving, AskedWith, Asker, Backend, BackendSecret,
+    Blueprint, BlueprintClass, BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId,
     BlueprintOfTenant, BlueprintVersion, ChoiceOption, ClassTerms, ClearValue, Collection,
     CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget,
-    Field, FieldNumber, FieldType, Given, GivenClass, GivenCollection, Import, Invitation, Job,
-    JobId, JobItem, JobKind, JobOutcome, JobPart, JobReject, JobState, Lease, ManagedBy, Mask,
-    OpenJob, OpenJobs, PermissionClass, Principal, RecordHead, RecordId, RecordPlace, Recovery,
-    RecoveryState, Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule,
-    SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
+    Export, ExportFormat, ExportPart, Field, FieldNumber, FieldType, Given, GivenClass,
+    GivenCollection, Import, Invitation, Job, JobId, JobItem, JobKind, JobOutcome, JobPart,
+    JobReject, JobState, Lease, ManagedBy, Mask, OpenJob, OpenJobs, PermissionClass, Principal,
+    RecordHead, RecordId, RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute, Session,
+    SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState,
+    Timestamp, User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -401,12 +402,7 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         )
     };
     let archiving = Archiving { collections: vec![named("customers")], moved_at: moment() };
-    let archive = Job::new(
-        job.id,
-        JobKind::Archive(archiving),
-        Principal::User(user.id),
-        moment(),
-    );
+    let archive = Job::new(job.id, JobKind::Archive(archiving), Principal::User(user.id), moment());
     let part = JobPart { digest: [8; 32], rows: 3, rejected: 1 };
     let flaws = vec![("/fields/phone".to_owned(), "not a telephone number".to_owned())];
     let reject = JobReject { part: 2, line: 12, flaws };

@@ -100,13 +100,12 @@ pub async fn export(
     let mut part = Part::open(wanted, to, resume)?;
     let mut references = References::of(scoped, wanted).await?;
     let mut summary = part.summary;
-    let (job, mut number) = match part.known {
-        Some(known) => known,
-        None => {
-            let job = scoped.begin_export(&of_server(wanted)).await?.value.id;
-            part.remember(job, FIRST_PART, summary)?;
-            (job, FIRST_PART)
-        }
+    let (job, mut number) = if let Some(known) = part.known {
+        known
+    } else {
+        let job = scoped.begin_export(&of_server(wanted)).await?.value.id;
+        part.remember(job, FIRST_PART, summary)?;
+        (job, FIRST_PART)
     };
     loop {
         let (mut bytes, next) = scoped.export_part(job, number).await?.value;

@@ -168,8 +168,7 @@ impl Snapshot<'_> {
         ctx: &TenantCtx,
         job: JobId,
     ) -> Result<Loaded<Job>, VaultError> {
-        let found = self.load::<Job>(&keyspace::job(ctx.tenant(), job)).await?;
-        let found = found.ok_or(VaultError::NotFound)?;
+        let found = self.job(ctx.tenant(), job).await?.ok_or(VaultError::NotFound)?;
         if found.state == JobState::Running {
             Ok(found)
         } else {

@@ -14,7 +14,7 @@ use crate::records::{
 use crate::rows::damaged;
 use crate::snapshot::{Loaded, Snapshot, attempt};
 use crate::trail::Attempted;
-use crate::{Answer, Listed, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, Listed, TenantCtx, Vault, VaultError};
 
 /// For so many seconds after the end of an export its last part may be taken again: a day.
 const AGAIN_SECONDS: i64 = 24 * 60 * 60;
@@ -186,20 +186,14 @@ impl Vault {
     ) -> Result<(Snapshot<'v>, Loaded<Job>), VaultError> {
         let mut snapshot = Snapshot::new(self);
         let who = snapshot.who(ctx).await?;
-        let found = match snapshot.load::<Job>(&keyspace::job(ctx.tenant(), id)).await {
-            // With the tenant's data its jobs are gone.
-            Err(VaultError::Erased(_) | VaultError::NotFound) => None,
-            found => found?,
-        };
-        match found.filter(|job| is_own_export(job, &ctx.as_asker())) {
-            Some(found) => Ok((snapshot, found)),
-            None => {
-                let object = AuditObject::Other(JobId::PREFIX, *id.as_bytes());
-                let (action, code) = (Action::Export, "export.part");
-                let attempted = Attempted { principal: who.principal, action, code, object };
-                self.refuse_absent(ctx, snapshot, who, attempted).await
-            }
+        let found = snapshot.job(ctx.tenant(), id).await?;
+        if let Some(found) = found.filter(|job| is_own_export(job, &ctx.as_asker())) {
+            return Ok((snapshot, found));
         }
+        let object = AuditObject::Other(JobId::PREFIX, *id.as_bytes());
+        let (action, code) = (Action::Export, "export.part");
+        let attempted = Attempted { principal: who.principal, action, code, object };
+        self.refuse_absent(ctx, snapshot, who, attempted).await
     }
 }
 
