@@ -475,3 +475,45 @@ async fn an_export_is_gone_on_with_after_a_restart_and_for_the_purpose_that_was_
     assert_eq!(taken.len(), 2);
     assert!(taken.iter().all(|line| line["purpose"] == "care"), "{taken:?}");
 }
+
+#[tokio::test]
+async fn exports_that_have_ended_make_room_for_others_and_imports_do_not() {
+    const KEPT: usize = 1_000;
+    let (server, clinic) = opened().await;
+    let owner = &clinic.tenant.owner;
+    let import = owner.post_once("/imports", json!({"exported": "patients"})).await.json();
+    assert_eq!(owner.post(&at(&import, "/cancel"), json!({})).await.status, 200);
+    for _ in 0..KEPT + 5 {
+        server.clock.advance(1);
+        let job = begin(owner, patients(1000)).await;
+        let only = given(owner, &job, 1).await;
+        assert_eq!(only.header("strongroom-next"), None);
+    }
+    let jobs = owner.all("/jobs", 1000).await;
+    assert_eq!(jobs.len(), KEPT);
+    assert_eq!(jobs[0]["id"], import["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exports_that_end_at_the_same_time_all_leave_the_list_of_open_ones() {
+    let (_server, clinic) = opened().await;
+    let owner = &clinic.tenant.owner;
+    for _ in 0..4 {
+        let mut jobs = Vec::new();
+        for _ in 0..16 {
+            jobs.push(begin(owner, patients(1000)).await);
+        }
+        owner.post_once("/exports", patients(1)).await.refused(409, "too_many_open_jobs");
+        let takers = jobs.iter().map(|job| {
+            let (owner, job) = (owner.clone(), job.clone());
+            tokio::spawn(async move { given(&owner, &job, 1).await.status })
+        });
+        let takers: Vec<_> = takers.collect();
+        for taker in takers {
+            assert_eq!(taker.await.unwrap(), 200);
+        }
+        for job in &jobs {
+            assert_eq!(shown(owner, job).await["state"], "done");
+        }
+    }
+}

@@ -72,7 +72,8 @@ async fn once(
         action: Action::Export,
         code: EXPORT,
     };
-    let Decided { snapshot, event, contents } = decide_page(vault, ctx, snapshot, &sought).await?;
+    let Decided { mut snapshot, event, contents } =
+        decide_page(vault, ctx, snapshot, &sought).await?;
 
     // The record of it.
     let mut job = (*found.value).clone();
@@ -80,7 +81,7 @@ async fn once(
     let JobKind::Archive(archiving) = &mut job.kind else { return Err(damaged()) };
     archiving.moved_at = vault.now();
     let mut batch = Batch::new();
-    Snapshot::new(vault).put_job(&mut batch, tenant, found.version, &job).await?;
+    snapshot.put_job(&mut batch, tenant, found.version, &job).await?;
     snapshot.expect_in(&mut batch);
     batch.line(vault.line(tenant, Some(ctx), event).await?);
     let committed = vault.store.commit(batch).await?;

@@ -89,7 +89,8 @@ async fn once(
         action: Action::Export,
         code: EXPORT,
     };
-    let Decided { snapshot, event, contents } = decide_page(vault, ctx, snapshot, &sought).await?;
+    let Decided { mut snapshot, event, contents } =
+        decide_page(vault, ctx, snapshot, &sought).await?;
     let taken = ExportPart {
         number: part,
         after,
@@ -105,7 +106,7 @@ async fn once(
     let mut job = (*found.value).clone();
     move_on(&mut job, taken, until.is_some(), vault.now())?;
     let mut batch = Batch::new();
-    Snapshot::new(vault).put_job(&mut batch, ctx.tenant(), found.version, &job).await?;
+    snapshot.put_job(&mut batch, ctx.tenant(), found.version, &job).await?;
     snapshot.expect_in(&mut batch);
     batch.line(vault.line(ctx.tenant(), Some(ctx), event).await?);
     let committed = vault.store.commit(batch).await?;

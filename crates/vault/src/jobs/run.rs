@@ -111,7 +111,7 @@ impl Vault {
         Ok(due)
     }
 
-    async fn jobs_of(&self, tenant: TenantId) -> Result<Vec<Job>, VaultError> {
+    pub(super) async fn jobs_of(&self, tenant: TenantId) -> Result<Vec<Job>, VaultError> {
         let range = KeyRange::prefix_of(tenant, RowKind::Job);
         let keys: Vec<RowKey> =
             self.store.scan(&range, JOBS_MAX).await?.into_iter().map(|(key, _)| key).collect();
@@ -169,7 +169,7 @@ impl Vault {
         }
     }
 
-    async fn forget_job(&self, tenant: TenantId, job: JobId) -> Result<(), VaultError> {
+    pub(super) async fn forget_job(&self, tenant: TenantId, job: JobId) -> Result<(), VaultError> {
         for prefix in
             [keyspace::job_items_prefix(tenant, job), keyspace::job_rejects_prefix(tenant, job)]
         {
