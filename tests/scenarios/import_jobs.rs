@@ -407,32 +407,35 @@ async fn no_record_is_made_once_the_loss_of_a_right_in_the_middle_of_a_job_is_ac
             writeln!(rows, "N-{number},Nora,n{number}@new.example").unwrap();
         }
         let job = send(asker, json!({"mapping": people()}), &rows).await;
-        let mut looks = 0;
-        loop {
-            let come = owner.get(&at(&job, "")).await.ok();
-            if come["progress"]["done"].as_u64().unwrap() > 0 {
-                assert_eq!(come["state"], "running", "it was faster than the loss: {come}");
-                break;
+        let lose = async {
+            let mut looks = 0;
+            loop {
+                let come = owner.get(&at(&job, "")).await.ok();
+                if come["progress"]["done"].as_u64().unwrap() > 0 {
+                    assert_eq!(come["state"], "running", "it was faster than the loss: {come}");
+                    break;
+                }
+                looks += 1;
+                assert!(looks < LOOKS_MAX, "the job does not begin: {come}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            looks += 1;
-            assert!(looks < LOOKS_MAX, "the job does not begin: {come}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let lost = match loss {
-            Loss::Revoked => {
-                owner.delete(&format!("/api-keys/{}", made["id"].as_str().unwrap())).await
-            }
-            Loss::Suspended => {
-                let suspended = json!({"state": "suspended"});
-                owner.patch_if(&format!("/users/{user}"), "*", suspended).await
-            }
-            Loss::Narrowed => {
-                let nothing = json!({"label": "Mover", "terms": {"rules": []}});
-                owner.put_if("/classes/mover", "*", nothing).await
-            }
+            let lost = match loss {
+                Loss::Revoked => {
+                    owner.delete(&format!("/api-keys/{}", made["id"].as_str().unwrap())).await
+                }
+                Loss::Suspended => {
+                    let suspended = json!({"state": "suspended"});
+                    owner.patch_if(&format!("/users/{user}"), "*", suspended).await
+                }
+                Loss::Narrowed => {
+                    let nothing = json!({"label": "Mover", "terms": {"rules": []}});
+                    owner.put_if("/classes/mover", "*", nothing).await
+                }
+            };
+            assert!(lost.status < 300, "{loss:?}: {}", lost.text());
+            owner.get(&at(&job, "")).await.ok()["progress"]["done"].clone()
         };
-        assert!(lost.status < 300, "{loss:?}: {}", lost.text());
-        let then = owner.get(&at(&job, "")).await.ok()["progress"]["done"].clone();
+        let ((), then) = tokio::join!(server.run_due_jobs(), lose);
         let ended = ended(&server, owner, &job).await;
         assert_eq!(
             (&ended["state"], &ended["problem"]),
