@@ -8,8 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod export;
 mod import;
 mod job;
 mod kill;
 mod people;
+mod site;
 mod start;
+mod upload;

@@ -2,27 +2,18 @@
 //! another server, and compared. `STRONGROOM_PEOPLE` says how many.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use strongroom_tests::Caller;
-use strongroom_tests::program::{Installation, People, Running, binary};
-use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// People, unless `STRONGROOM_PEOPLE` says otherwise.
-const PEOPLE: u64 = 3_000;
-/// How often it is looked how far a program has come, and how long a step of it may take.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-const STEP_MAX: Duration = Duration::from_mins(30);
+use crate::site::{Site, end};
 
+/// People, unless `STRONGROOM_PEOPLE` says otherwise.
+const PEOPLE: u64 = 12_000;
 const MAP: &str = r#"
 collection = "customers"
 external_id = "number"
@@ -70,98 +61,20 @@ fn write_rows(path: &Path, people: u64) {
     file.into_inner().unwrap().sync_all().unwrap();
 }
 
-/// A server with the collection, and a folder beside it in which the program is run.
-struct Site {
-    installation: Installation,
-    people: People,
-    server: Option<Running>,
-    folder: TempDir,
-}
-
-impl Site {
-    async fn make() -> Self {
-        let installation = Installation::make();
-        let server = installation.start();
-        let people = installation.settle(&server).await;
-        let owner = people.owner(&server);
-        let fields = [
-            ("name", "name"),
-            ("email", "email"),
-            ("phone", "phone"),
-            ("born", "date"),
-            ("limit", "decimal"),
-            ("news", "boolean"),
-            ("note", "text"),
-        ];
-        let fields: Vec<Value> =
-            fields.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
-        let body = json!({
-            "name": "customers", "label": "Customers", "purposes": ["sales"], "subject": "own",
-            "fields": fields,
-        });
-        assert_eq!(owner.post("/collections", body).await.status, 201);
-        let folder = TempDir::new().unwrap();
-        let token = folder.path().join("token");
-        fs::write(&token, owner.token()).unwrap();
-        fs::set_permissions(&token, Permissions::from_mode(0o600)).unwrap();
-        fs::write(folder.path().join("map.toml"), MAP).unwrap();
-        Self { installation, people, server: Some(server), folder }
-    }
-
-    fn owner(&self) -> Caller {
-        self.people.owner(self.server.as_ref().unwrap())
-    }
-
-    fn begin(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(binary());
-        command.env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
-        let said = File::create(self.folder.path().join("said")).unwrap();
-        command.stdout(Stdio::null()).stderr(said).args(arguments);
-        let address = self.server.as_ref().unwrap().address.as_str();
-        command.args(["--token-file", "token", "--server", address]);
-        command.spawn().unwrap()
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("said")).unwrap()
-    }
-
-    /// Waits until a checkpoint says that a program has come so far.
-    fn wait_for(&self, child: &mut Child, checkpoint: &str, at: &str, far_enough: u64) {
-        let begun = Instant::now();
-        loop {
-            let text = fs::read(self.folder.path().join(checkpoint)).unwrap_or_default();
-            let come: Value = serde_json::from_slice(&text).unwrap_or_default();
-            if come.pointer(at).and_then(Value::as_u64).unwrap_or(0) >= far_enough {
-                return;
-            }
-            assert!(child.try_wait().unwrap().is_none(), "it ended too early: {}", self.said());
-            assert!(begun.elapsed() < STEP_MAX, "it does not come so far: {}", self.said());
-            thread::sleep(LOOK_EVERY);
-        }
-    }
-
-    fn kill_server(&mut self) {
-        self.server.take().unwrap().kill();
-    }
-
-    fn start_server(&mut self) {
-        self.server = Some(self.installation.start());
-    }
-
-    /// Runs a command of the program to its end.
-    #[track_caller]
-    fn run(&self, arguments: &[&str]) -> String {
-        let status = self.begin(arguments).wait().unwrap();
-        let said = self.said();
-        assert!(status.success(), "{arguments:?}: {status}: {said}");
-        said
-    }
-}
-
-fn end(mut child: Child) -> ExitStatus {
-    child.kill().unwrap();
-    child.wait().unwrap()
+/// A server with the collection.
+async fn made() -> Site {
+    let fields = [
+        ("name", "name"),
+        ("email", "email"),
+        ("phone", "phone"),
+        ("born", "date"),
+        ("limit", "decimal"),
+        ("news", "boolean"),
+        ("note", "text"),
+    ];
+    let site = Site::make("customers", &fields).await;
+    fs::write(site.folder.path().join("map.toml"), MAP).unwrap();
+    site
 }
 
 /// What an export says of each record that does not belong to its server, as a hash by external id.
@@ -186,54 +99,63 @@ fn contents(path: &Path) -> HashMap<String, u64> {
     contents
 }
 
-/// Imports the rows: the importer is killed, then the server, then both.
+/// Imports the rows in a job of the server: whoever sends them is killed, then the server, then, while
+/// the job makes records, the server and whoever waits for it.
 fn import_under_kills(site: &mut Site, people: u64) {
     let begun = Instant::now();
-    let import = ["import", "customers.csv", "--map", "map.toml"];
-    let resume = ["import", "customers.csv", "--map", "map.toml", "--resume"];
-    let checkpoint = "customers.csv.checkpoint";
+    let import = ["import", "customers.csv", "--map", "map.toml", "--job"];
+    let resume = ["import", "customers.csv", "--map", "map.toml", "--job", "--resume"];
 
     let mut child = site.begin(&import);
-    site.wait_for(&mut child, checkpoint, "/rows", people / 4);
+    let job = site.come_to(&mut child, "/progress/total", people / 4);
     end(child);
 
     let mut child = site.begin(&resume);
-    site.wait_for(&mut child, checkpoint, "/rows", people / 2);
+    site.come_to(&mut child, "/progress/total", people / 2);
     site.kill_server();
     let status = child.wait().unwrap();
     assert!(!status.success(), "the server was killed: {}", site.said());
     site.start_server();
+    site.run(&resume);
+    assert!(!site.folder.path().join("customers.csv.job").exists());
 
-    let mut child = site.begin(&resume);
-    site.wait_for(&mut child, checkpoint, "/rows", people / 4 * 3);
+    let wait = ["jobs", "wait", &job];
+    let mut child = site.begin(&wait);
+    site.come_to(&mut child, "/progress/done", people / 4);
     site.kill_server();
     end(child);
     site.start_server();
 
-    let said = site.run(&resume);
-    assert!(said.contains(&format!("{people} rows: ")), "{said}");
-    assert!(said.contains("0 rejected"), "{said}");
-    assert!(!site.folder.path().join(checkpoint).exists());
-    figure("imported, with three kills", people, begun);
+    let said = site.run(&wait);
+    let all = format!("{people} of {people} rows: {people} created, 0 there already, 0 rejected");
+    assert!(said.contains(&all), "{said}");
+    figure("imported by a job, with three kills", people, begun);
 }
 
-/// Exports the collection; the program is killed once on the way.
-fn export_under_a_kill(site: &Site, people: u64) {
+/// Exports the collection by a job; the program is killed on the way, and then the server.
+fn export_under_kills(site: &mut Site, people: u64) {
     let begun = Instant::now();
-    // Pages so small that there is something to break off.
+    // Parts so small that there is something to break off.
     let export = ["export", "customers", "--to", "out.ndjson", "--page", "100"];
+    let resume = ["export", "customers", "--to", "out.ndjson", "--resume"];
     let mut child = site.begin(&export);
     site.wait_for(&mut child, "out.ndjson.checkpoint", "/summary/records", people / 3);
     end(child);
-    site.run(&["export", "customers", "--to", "out.ndjson", "--resume"]);
-    figure("exported, with a kill", people, begun);
+    let mut child = site.begin(&resume);
+    site.wait_for(&mut child, "out.ndjson.checkpoint", "/summary/records", people / 3 * 2);
+    site.kill_server();
+    let status = child.wait().unwrap();
+    assert!(!status.success(), "the server was killed: {}", site.said());
+    site.start_server();
+    site.run(&resume);
+    figure("exported by a job, with two kills", people, begun);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_who_is_imported_under_kills_arrives_once_and_unchanged_on_another_server() {
     let people = people();
-    let mut first = Site::make().await;
-    let second = Site::make().await;
+    let mut first = made().await;
+    let second = made().await;
     let done = tokio::task::spawn_blocking(move || {
         write_rows(&first.folder.path().join("customers.csv"), people);
         import_under_kills(&mut first, people);
@@ -242,12 +164,13 @@ async fn everybody_who_is_imported_under_kills_arrives_once_and_unchanged_on_ano
         let said = first.run(&verify);
         assert!(said.contains(&format!("{people} there already")), "{said}");
         figure("looked up and compared row by row", people, begun);
-        export_under_a_kill(&first, people);
+        export_under_kills(&mut first, people);
 
         let moved = second.folder.path().join("in.ndjson");
         fs::copy(first.folder.path().join("out.ndjson"), &moved).unwrap();
         let begun = Instant::now();
-        let said = second.run(&["import", "in.ndjson", "--exported", "customers"]);
+        let import = ["import", "in.ndjson", "--exported", "customers", "--job", "--wait"];
+        let said = second.run(&import);
         assert!(said.contains(&format!("{people} rows: {people} created")), "{said}");
         figure("imported into another server", people, begun);
         second.run(&["export", "customers", "--to", "out.ndjson"]);

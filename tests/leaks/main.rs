@@ -1,5 +1,10 @@
 //! The program as it is built, and what leaves it: log, metrics, traces, files, and its memory.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../../crates/cli/tests/harness/collector.rs"]
 #[expect(dead_code, unreachable_pub, reason = "not every test needs all of it")]

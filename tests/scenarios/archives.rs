@@ -582,6 +582,68 @@ async fn a_right_that_ends_while_an_archive_is_read_ends_it() {
     let log = tenant.owner.all("/audit", 1000).await;
     let refused = log.iter().any(|line| line["code"] == "no_rule" && line["action"] == "export");
     assert!(refused, "the refusal is on record");
+    let job = ended(&tenant.owner).await;
+    assert_eq!((&job["state"], &job["problem"]), (&json!("failed"), &json!("asker_not_allowed")));
+}
+
+/// The archive that was asked for last, once it has ended.
+async fn ended(owner: &Caller) -> Value {
+    for _ in 0..600 {
+        let jobs = owner.all("/jobs", 100).await;
+        let last = jobs.last().unwrap().clone();
+        if last["state"] != "running" {
+            return last;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the archive does not end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_is_seen_by_others_and_has_no_end_when_they_stop_it() {
+    let server = Server::memory().await;
+    let tenant = server.tenant("Heavy").await;
+    fill(&tenant, 1_000).await;
+    let out = exporter(&server, &tenant, "exporter", "clear").await;
+    let twin = tenant.key(&server, &["exporter"]).await;
+    let identity = identity();
+    let mut reader = SlowReader::ask(&out, &for_one(&identity)).await;
+    let mut taken = reader.some(100_000).await;
+    let jobs = tenant.owner.all("/jobs", 100).await;
+    let job = &jobs[0];
+    assert_eq!((jobs.len(), &job["kind"]), (1, &json!("archive")));
+    assert_eq!(job["state"], "running");
+    let shown = json!({"collections": ["heavy"], "format": "archive", "part": null});
+    assert_eq!(job["export"], shown);
+    let done = job["progress"]["done"].as_u64().unwrap();
+    assert!((250..1_000).contains(&done), "{job}");
+    let path = format!("/jobs/{}", job["id"].as_str().unwrap());
+    let cancel = format!("{path}/cancel");
+    // It has no parts that could be taken, and a stranger to it neither sees nor stops it.
+    out.get(&format!("{path}/parts/1")).await.refused(404, "not_found");
+    assert_eq!(twin.get(&path).await.status, 404);
+    assert_eq!(twin.post(&cancel, json!({})).await.status, 404);
+    assert_eq!(out.get(&path).await.ok()["state"], "running");
+    assert_eq!(tenant.owner.post(&cancel, json!({})).await.ok()["state"], "cancelled");
+    let given = pages(&tenant.owner).await;
+    taken.extend(reader.rest().await);
+    assert!(taken.len() < 55_000_000 && !taken.ends_with(b"0\r\n\r\n"), "{}", taken.len());
+    assert_eq!(pages(&tenant.owner).await, given);
+    let after = tenant.owner.get(&path).await.ok();
+    assert_eq!((&after["state"], &after["problem"]), (&json!("cancelled"), &json!(null)));
+    // One that is taken to its end is done, and one whose reader goes away ends with them.
+    server.clock.advance(1);
+    let whole = when_free(&out, &for_one(&identity)).await;
+    assert!(open(&whole.bytes, &identity).is_ok());
+    let job = ended(&tenant.owner).await;
+    assert_eq!(job["state"], "done");
+    assert_eq!(job["progress"], json!({"done": 1_000, "total": 1_000}));
+    server.clock.advance(1);
+    let mut reader = SlowReader::ask(&out, &for_one(&identity)).await;
+    reader.some(100_000).await;
+    drop(reader);
+    let job = ended(&tenant.owner).await;
+    assert_eq!((&job["state"], &job["problem"]), (&json!("cancelled"), &json!("reader_gone")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -633,7 +695,18 @@ async fn an_archive_that_breaks_off_leaves_no_file() {
     assert!(matches!(broken, Err(FetchError::Client(_))), "{broken:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     faults.set(Fault::None);
+    // Its job could not be ended then, and ends after a day.
+    let ends = server.clock.in_seconds(3 * 24 * 60 * 60);
+    let body = json!({"label": "long", "classes": ["owner"], "expires_at": ends});
+    let made = tenant.owner.post("/api-keys", body).await.ok();
+    let owner = tenant.owner.with_token(made["token"].as_str().unwrap());
+    server.clock.advance(24 * 60 * 60 + 1);
+    server.run_due_jobs().await;
+    let job = ended(&owner).await;
+    let how = (&job["state"], job["problem"].as_str().unwrap());
+    assert!(how == (&json!("cancelled"), "export_abandoned") || how.1 == "broke_off", "{job}");
     // One that is given up neither.
+    let (client, place) = super::export::client(&owner);
     {
         let running = fetch(client.at(place), &wanted, &file, |_| ());
         let given_up = timeout(Duration::from_millis(100), running).await;

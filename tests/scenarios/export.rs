@@ -43,9 +43,9 @@ pub(crate) fn client(caller: &Caller) -> (Client, Place) {
     (client, Place::Tenant(tenant))
 }
 
-fn wanted(collection: &str, format: Format, page_records: u32) -> Export {
+fn wanted(collection: &str, format: Format, part_records: u32) -> Export {
     let collection = collection.parse().unwrap();
-    Export { collection, format, shown: Shown::default(), page_records, references: true }
+    Export { collection, format, shown: Shown::default(), part_records, references: true }
 }
 
 /// What a record is, without what belongs to one server: references as the external ids of what they

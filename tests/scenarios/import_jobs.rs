@@ -1,6 +1,7 @@
 //! Imports as jobs of the server: a file sent in parts becomes records while whoever sent it goes home.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -370,4 +371,89 @@ async fn a_job_that_was_stopped_makes_nothing_more() {
     // The same file again makes what was not made.
     let again = send(owner, json!({"mapping": people()}), rows).await;
     assert_eq!(ended(&server, owner, &again).await["outcomes"]["created"], 1);
+}
+
+/// How somebody loses the right to what they have asked for.
+#[derive(Debug, Clone, Copy)]
+enum Loss {
+    /// The credential is revoked.
+    Revoked,
+    /// The user is suspended.
+    Suspended,
+    /// The class creates nothing any more.
+    Narrowed,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_record_is_made_once_the_loss_of_a_right_in_the_middle_of_a_job_is_acknowledged() {
+    const ROWS: u32 = 10_000;
+    for loss in [Loss::Revoked, Loss::Suspended, Loss::Narrowed] {
+        let server = Arc::new(Server::memory().await);
+        let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
+        let owner = &clinic.tenant.owner;
+        let rules = json!([{"actions": ["create"], "view": "clear", "write": true}]);
+        let class = json!({"name": "mover", "label": "Mover", "terms": {"rules": rules}});
+        assert_eq!(owner.post("/classes", class).await.status, 201);
+        let (user, session) = clinic.tenant.user(&server, &["mover"]).await;
+        let ends = server.clock.in_seconds(DAY);
+        let body = json!({"label": "mover", "classes": ["mover"], "expires_at": ends});
+        let made = owner.post("/api-keys", body).await.ok();
+        let key = owner.with_token(made["token"].as_str().unwrap());
+        let asker = match loss {
+            Loss::Suspended => &session,
+            Loss::Revoked | Loss::Narrowed => &key,
+        };
+        let mut rows = String::from("number,name,email\n");
+        for number in 0..ROWS {
+            writeln!(rows, "N-{number},Nora,n{number}@new.example").unwrap();
+        }
+        let job = send(asker, json!({"mapping": people()}), &rows).await;
+        let lose = async {
+            let mut looks = 0;
+            loop {
+                let come = owner.get(&at(&job, "")).await.ok();
+                if come["progress"]["done"].as_u64().unwrap() > 0 {
+                    assert_eq!(come["state"], "running", "it was faster than the loss: {come}");
+                    break;
+                }
+                looks += 1;
+                assert!(looks < LOOKS_MAX, "the job does not begin: {come}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let lost = match loss {
+                Loss::Revoked => {
+                    owner.delete(&format!("/api-keys/{}", made["id"].as_str().unwrap())).await
+                }
+                Loss::Suspended => {
+                    let suspended = json!({"state": "suspended"});
+                    owner.patch_if(&format!("/users/{user}"), "*", suspended).await
+                }
+                Loss::Narrowed => {
+                    let nothing = json!({"label": "Mover", "terms": {"rules": []}});
+                    owner.put_if("/classes/mover", "*", nothing).await
+                }
+            };
+            assert!(lost.status < 300, "{loss:?}: {}", lost.text());
+            owner.get(&at(&job, "")).await.ok()["progress"]["done"].clone()
+        };
+        let worker = tokio::spawn({
+            let server = server.clone();
+            async move { server.run_due_jobs().await }
+        });
+        let then = lose.await;
+        worker.await.unwrap();
+        let ended = ended(&server, owner, &job).await;
+        assert_eq!(
+            (&ended["state"], &ended["problem"]),
+            (&json!("failed"), &json!("asker_not_allowed")),
+            "{loss:?}: {ended}"
+        );
+        assert_eq!(ended["progress"]["done"], then, "{loss:?}: {ended}");
+        assert!(then.as_u64().unwrap() < u64::from(ROWS), "{loss:?}: {ended}");
+        let records = owner.all("/collections/patients/records?fields=name", 1000).await;
+        let made = records
+            .iter()
+            .filter(|record| record["external_id"].as_str().is_some_and(|id| id.starts_with("N-")));
+        assert_eq!(json!(made.count()), then, "{loss:?}");
+    }
 }

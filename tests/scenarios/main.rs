@@ -18,6 +18,7 @@ mod credentials;
 mod doors;
 mod erasure;
 mod export;
+mod export_jobs;
 mod first_tenant;
 mod import_jobs;
 mod job_senders;

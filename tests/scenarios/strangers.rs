@@ -67,7 +67,8 @@ async fn another_tenant_s_door_looks_like_no_door() {
     let recovery = format!("/v1/tenants/{}/recovery", other.tenant.id);
     let asked = server.operator().post(&recovery, json!({"reason": "the owner has left"})).await;
     assert_eq!(asked.status, 201, "{}", asked.text());
-    let job = other.tenant.owner.post_once("/imports", json!({"exported": "patients"})).await.id();
+    let job =
+        other.tenant.owner.post_once("/exports", json!({"collection": "patients"})).await.id();
     let nowhere = absent(&one.tenant.id);
     let before = other.state().await;
     let mut seen = 0;

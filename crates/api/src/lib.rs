@@ -23,6 +23,7 @@ mod edge;
 #[cfg(test)]
 mod edges;
 mod erasures;
+mod exports;
 mod extract;
 #[doc(hidden)]
 pub mod fuzzing;

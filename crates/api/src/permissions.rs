@@ -93,6 +93,9 @@ pub(crate) const TABLE: &[Entry] = &[
     ("POST", "/v1/tenants/{tenant}/imports", needs(Action::Create)),
     ("PUT", "/v1/tenants/{tenant}/jobs/{job}/parts/{part}", Gate::SignedIn),
     ("POST", "/v1/tenants/{tenant}/jobs/{job}/start", Gate::SignedIn),
+    // Exports as jobs. Their parts are for whoever asked, and each is decided on by itself.
+    ("POST", "/v1/tenants/{tenant}/exports", needs(Action::Export)),
+    ("GET", "/v1/tenants/{tenant}/jobs/{job}/parts/{part}", needs(Action::Export)),
     // Permission classes. Everybody may see what the tenant's classes allow.
     ("GET", "/v1/tenants/{tenant}/class-templates", Gate::SignedIn),
     ("POST", "/v1/tenants/{tenant}/classes", needs(Action::ManageClasses)),

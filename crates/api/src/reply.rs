@@ -91,6 +91,21 @@ impl Reply {
         reply
     }
 
+    /// A part of an export, with the path and the number of the next one.
+    pub(crate) fn part<T>(
+        answer: &Answer<T>,
+        next: Option<(String, String)>,
+        bytes: Wiping<Vec<u8>>,
+        media_type: &'static str,
+    ) -> Self {
+        let mut reply = Self { media_type, ..Self::raw(bytes) }.lines_of(answer);
+        if let Some((path, number)) = next {
+            reply.headers.push((header::LINK, format!("<{path}>; rel=\"next\"")));
+            reply.headers.push((NEXT_HEADER, number));
+        }
+        reply
+    }
+
     /// A page of a list, one item a line.
     pub(crate) fn lines<T>(
         answer: &Answer<Listed<T>>,

@@ -18,8 +18,8 @@ use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
     admissions, api_keys, archives, audit, backends, blueprints, classes, collections, erasures,
-    imports, invitations, jobs, openapi, receipts, records, recovery, sessions, subjects, system,
-    tenants, users, whoami,
+    exports, imports, invitations, jobs, openapi, receipts, records, recovery, sessions, subjects,
+    system, tenants, users, whoami,
 };
 
 /// What handlers share.
@@ -135,6 +135,7 @@ pub(crate) fn all() -> Routes {
         .routes(admissions::routes())
         .routes(recovery::routes())
         .routes(imports::routes())
+        .routes(exports::routes())
         .routes(users::routes_of_tenants());
     let of_provider = of_both()
         .routes(backends::routes())

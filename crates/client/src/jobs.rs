@@ -20,6 +20,9 @@ pub struct Job {
     /// What is imported.
     #[serde(default)]
     pub import: Option<JobImport>,
+    /// What is taken out.
+    #[serde(default)]
+    pub export: Option<JobExport>,
     /// Where it stands: `uploading`, `queued`, `running`, `done`, `cancelled`, `failed`.
     pub state: String,
     /// When it was asked for, RFC 3339.
@@ -67,6 +70,18 @@ pub struct JobImport {
     pub dry_run: bool,
     /// Parts of the file that are there.
     pub parts: u32,
+}
+
+/// What an export or an archive takes out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobExport {
+    /// The collections.
+    pub collections: Vec<CollectionName>,
+    /// How they are written: `ndjson`, `csv` or `archive`.
+    pub format: String,
+    /// The number of the part that was taken last; absent for an archive.
+    #[serde(default)]
+    pub part: Option<u32>,
 }
 
 /// How far a job has come, in items.

@@ -65,7 +65,7 @@ pub use collections::{Collection, CollectionChange, Field, NewCollection, NewFie
 pub use erasures::{Erasure, ErasureTarget, Forecast, NewErasure, Retained};
 pub use error::ClientError;
 pub use invitations::{Invitation, Redeemed, SessionToken};
-pub use jobs::{Job, JobBlueprint, JobImport, JobItem, JobOutcomes, JobProgress};
+pub use jobs::{Job, JobBlueprint, JobExport, JobImport, JobItem, JobOutcomes, JobProgress};
 pub use listing::{Listed, Page};
 pub use problem::{Problem, ProblemCode};
 pub use receipts::Receipt;

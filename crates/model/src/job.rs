@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use crate::{
-    BackendId, BlueprintId, BlueprintName, CollectionName, JobId, KeyId, Principal, Purpose,
-    SessionId, TenantId, Timestamp, UserId, WrongState,
+    BackendId, BlueprintId, BlueprintName, CollectionName, CollectionNumber, FieldNumber, JobId,
+    KeyId, Principal, Purpose, RecordId, SessionId, TenantId, Timestamp, UserId, WrongState,
 };
 
 /// A long-running piece of work.
@@ -121,7 +121,16 @@ impl Job {
     pub fn is_free_for(&self, worker: [u8; 16], now: Timestamp) -> bool {
         let leased =
             self.lease.as_ref().is_some_and(|lease| lease.worker != worker && now < lease.until);
-        self.state.is_due() && !leased
+        self.is_due() && !leased
+    }
+
+    /// Whether a worker may do something of it. What is taken out is made when somebody takes it, and no
+    /// worker does anything of it.
+    pub fn is_due(&self) -> bool {
+        match &self.kind {
+            JobKind::ApplyBlueprint(_) | JobKind::Import(_) => self.state.is_due(),
+            JobKind::Export(_) | JobKind::Archive(_) => false,
+        }
     }
 }
 
@@ -134,6 +143,12 @@ pub enum JobKind {
     /// Records are made of the rows of a file.
     #[n(1)]
     Import(#[n(0)] Import),
+    /// Records of a collection are taken out, part by part.
+    #[n(2)]
+    Export(#[n(0)] Export),
+    /// Collections are taken out as one sealed stream.
+    #[n(3)]
+    Archive(#[n(0)] Archiving),
 }
 
 /// Whoever asked for a tenant's job. The job is decided with the rights that they have when it is done.
@@ -230,6 +245,110 @@ impl Import {
     pub const fn may_wait(&self) -> bool {
         !self.is_last_round && !self.dry_run
     }
+}
+
+/// An export, and which of its parts was taken last. Nothing of the records is kept.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Export {
+    /// The collection whose records are taken out.
+    #[n(0)]
+    pub collection: CollectionName,
+    /// Its number: another one of the same name is not gone on with.
+    #[n(1)]
+    pub number: CollectionNumber,
+    /// How its parts are written.
+    #[n(2)]
+    pub format: ExportFormat,
+    /// Only these fields; absent: all that the asker may see when a part is made.
+    #[n(3)]
+    pub fields: Option<Vec<FieldNumber>>,
+    /// Revealable fields that come in the clear.
+    #[n(4)]
+    pub reveal: Vec<FieldNumber>,
+    /// Most records of a part.
+    #[n(5)]
+    pub part_records: u16,
+    /// The part that was taken last; none yet: the empty one before the first.
+    #[n(6)]
+    pub part: ExportPart,
+    /// When a part was last made for the first time.
+    #[n(7)]
+    pub moved_at: Option<Timestamp>,
+}
+
+/// How the parts of an export are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    #[n(0)]
+    Ndjson,
+    /// Comma-separated values with a line of names.
+    #[n(1)]
+    Csv,
+}
+
+/// A part of an export: the records after one, up to and with another, in the order in which they were
+/// created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ExportPart {
+    /// Its number, from 1.
+    #[n(0)]
+    pub number: u32,
+    /// After which record it begins.
+    #[n(1)]
+    pub after: RecordId,
+    /// With which record it ends.
+    #[n(2)]
+    pub until: RecordId,
+    /// How many records it had when it was last taken.
+    #[n(3)]
+    pub records: u64,
+    /// Whether it is the last.
+    #[n(4)]
+    pub is_last: bool,
+}
+
+impl ExportPart {
+    /// What there is before the first part. No record has the id of zeros.
+    pub const NOTHING: Self = Self {
+        number: 0,
+        after: RecordId::from_bytes([0; 16]),
+        until: RecordId::from_bytes([0; 16]),
+        records: 0,
+        is_last: false,
+    };
+
+    /// Where the part of this number lies: after which record, and up to which one if it was taken
+    /// before. The last one that was taken may be taken again, so that one that was lost on its way is
+    /// not lost; then comes the next. Nothing for all others.
+    pub fn reach(&self, number: u32) -> Option<(RecordId, Option<RecordId>)> {
+        if number == 0 {
+            None
+        } else if number == self.number {
+            Some((self.after, Some(self.until)))
+        } else if Some(number) == self.next() {
+            Some((self.until, None))
+        } else {
+            None
+        }
+    }
+
+    /// The number of the part that comes next, if there is one.
+    pub fn next(&self) -> Option<u32> {
+        if self.is_last { None } else { self.number.checked_add(1) }
+    }
+}
+
+/// An archive that is being made.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Archiving {
+    /// Its collections, in its order.
+    #[n(0)]
+    pub collections: Vec<CollectionName>,
+    /// When its last page was made.
+    #[n(1)]
+    pub moved_at: Timestamp,
 }
 
 /// A row of a file that became no record, and why. It holds nothing of the row.
@@ -456,6 +575,54 @@ mod tests {
         let counts: Vec<_> =
             job.outcomes.iter().map(|count| (count.outcome, count.items)).collect();
         assert_eq!(counts, [(JobOutcome::Applied, 1), (JobOutcome::Failed, 2)]);
+    }
+
+    #[test]
+    fn only_the_last_part_and_the_next_one_of_an_export_can_be_taken() {
+        let id = |byte| RecordId::from_bytes([byte; 16]);
+        let nothing = ExportPart::NOTHING;
+        assert_eq!(nothing.reach(0), None);
+        assert_eq!(nothing.reach(1), Some((id(0), None)));
+        assert_eq!(nothing.reach(2), None);
+        let third = ExportPart { number: 3, after: id(4), until: id(7), records: 9, ..nothing };
+        assert_eq!(third.reach(0), None);
+        assert_eq!(third.reach(2), None);
+        assert_eq!(third.reach(3), Some((id(4), Some(id(7)))));
+        assert_eq!(third.reach(4), Some((id(7), None)));
+        assert_eq!(third.reach(5), None);
+        let last = ExportPart { is_last: true, ..third };
+        assert_eq!(last.reach(3), Some((id(4), Some(id(7)))));
+        assert_eq!(last.reach(4), None);
+        let endless = ExportPart { number: u32::MAX, ..third };
+        assert_eq!(endless.reach(0), None);
+    }
+
+    #[test]
+    fn no_worker_takes_up_what_somebody_takes_out() {
+        let export = JobKind::Export(Export {
+            collection: "people".parse().unwrap(),
+            number: CollectionNumber(1),
+            format: ExportFormat::Csv,
+            fields: None,
+            reveal: Vec::new(),
+            part_records: 1000,
+            part: ExportPart::NOTHING,
+            moved_at: None,
+        });
+        let archive = JobKind::Archive(Archiving {
+            collections: vec!["people".parse().unwrap()],
+            moved_at: Timestamp::default(),
+        });
+        for kind in [export, archive] {
+            for state in [JobState::Queued, JobState::Running] {
+                let id = JobId::from_bytes([2; 16]);
+                let job = Job {
+                    state,
+                    ..Job::new(id, kind.clone(), Principal::Anonymous, Timestamp::default())
+                };
+                assert!(!job.is_free_for([1; 16], Timestamp::default()));
+            }
+        }
     }
 
     #[test]

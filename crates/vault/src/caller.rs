@@ -150,6 +150,11 @@ impl TenantCtx {
         Self { about: About { purpose, ..self.about.clone() }, ..self.clone() }
     }
 
+    /// The same caller, as what they do themselves belongs to a job.
+    pub(crate) fn through(self, job: JobId) -> Self {
+        Self { job: Some(job), ..self }
+    }
+
     /// The same caller, acting for somebody.
     pub(crate) fn acting_as(self, acting: Acting) -> Self {
         Self { acting, ..self }

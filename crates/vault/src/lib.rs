@@ -13,6 +13,7 @@ pub mod blueprints;
 pub mod classes;
 pub mod collections;
 pub mod erasures;
+pub mod exports;
 pub mod imports;
 pub mod invitations;
 pub mod jobs;

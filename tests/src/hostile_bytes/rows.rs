@@ -6,15 +6,16 @@ use std::fmt::Debug;
 use strongroom_crypto::seal_key::SealParameters;
 use strongroom_keyring::fuzzing::{ROWS, reread_holder_header, reread_holder_slot, reread_row};
 use strongroom_model::{
-    ActsAs, Admission, ApiKey, ApplyBlueprint, AskedWith, Asker, Backend, BackendSecret, Blueprint,
-    BlueprintClass, BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId,
+    ActsAs, Admission, ApiKey, ApplyBlueprint, Archiving, AskedWith, Asker, Backend, BackendSecret,
+    Blueprint, BlueprintClass, BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId,
     BlueprintOfTenant, BlueprintVersion, ChoiceOption, ClassTerms, ClearValue, Collection,
     CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget,
-    Field, FieldNumber, FieldType, Given, GivenClass, GivenCollection, Import, Invitation, Job,
-    JobId, JobItem, JobKind, JobOutcome, JobPart, JobReject, JobState, Lease, ManagedBy, Mask,
-    OpenJob, OpenJobs, PermissionClass, Principal, RecordHead, RecordId, RecordPlace, Recovery,
-    RecoveryState, Rule, ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule,
-    SubjectState, Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
+    Export, ExportFormat, ExportPart, Field, FieldNumber, FieldType, Given, GivenClass,
+    GivenCollection, Import, Invitation, Job, JobId, JobItem, JobKind, JobOutcome, JobPart,
+    JobReject, JobState, Lease, ManagedBy, Mask, OpenJob, OpenJobs, PermissionClass, Principal,
+    RecordHead, RecordId, RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute, Session,
+    SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState,
+    Timestamp, User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -382,6 +383,26 @@ pub(super) fn row_seeds() -> Vec<Seed> {
             moment(),
         )
     };
+    let export = Job {
+        asker: import.asker.clone(),
+        ..Job::new(
+            job.id,
+            JobKind::Export(Export {
+                collection: named("customers"),
+                number: CollectionNumber(5),
+                format: ExportFormat::Csv,
+                fields: Some(vec![FieldNumber(1), FieldNumber(2)]),
+                reveal: vec![FieldNumber(2)],
+                part_records: 1000,
+                part: ExportPart { number: 3, records: 9, ..ExportPart::NOTHING },
+                moved_at: Some(moment()),
+            }),
+            Principal::User(user.id),
+            moment(),
+        )
+    };
+    let archiving = Archiving { collections: vec![named("customers")], moved_at: moment() };
+    let archive = Job::new(job.id, JobKind::Archive(archiving), Principal::User(user.id), moment());
     let part = JobPart { digest: [8; 32], rows: 3, rejected: 1 };
     let flaws = vec![("/fields/phone".to_owned(), "not a telephone number".to_owned())];
     let reject = JobReject { part: 2, line: 12, flaws };
@@ -427,6 +448,8 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         ("read-recovery", row(22, minicbor::to_vec(&recovery).unwrap())),
         ("refused-recovery-cut", row(22, minicbor::to_vec(&recovery).unwrap()[..30].to_vec())),
         ("read-job-import", row(16, minicbor::to_vec(&import).unwrap())),
+        ("read-job-export", row(16, minicbor::to_vec(&export).unwrap())),
+        ("read-job-archive", row(16, minicbor::to_vec(&archive).unwrap())),
         ("read-job-part", row(18, minicbor::to_vec(part).unwrap())),
         ("read-job-reject", row(19, minicbor::to_vec(&reject).unwrap())),
         ("read-open-jobs", row(20, minicbor::to_vec(&open).unwrap())),

@@ -1,5 +1,6 @@
 //! Archives over HTTP: collections of a tenant as one sealed stream that is never kept.
 
+mod job;
 mod places;
 mod stream;
 pub(crate) mod wire;
@@ -33,8 +34,8 @@ pub(crate) fn routes() -> Routes {
 /// One stream, sealed with age for the recipients alone while it is made: `docs/formats/archive.md`. Each
 /// page of records is decided on and put on record by itself, as for an export, before anything of it
 /// leaves. Where a page is refused, or the server stops, the body breaks off; what broke off does not
-/// have its end and is recognised by whoever opens it. A server makes 16 archives at a time, 4 for one
-/// tenant.
+/// have its end and is recognised by whoever opens it. While it is made it is among the tenant's jobs,
+/// where others see how far it is and stop it. A server makes 16 archives at a time, 4 for one tenant.
 #[utoipa::path(post, path = "/records:archive", operation_id = "archive_records", tag = "records",
     request_body = NewArchive,
     responses((status = 200, description = "The archive.",

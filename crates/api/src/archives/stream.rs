@@ -4,9 +4,10 @@ use axum::body::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use strongroom_model::CollectionName;
-use strongroom_vault::archives::{Archive, ArchiveWriter, FilesDigest};
-use strongroom_vault::{Page, VaultError, records};
+use strongroom_vault::VaultError;
+use strongroom_vault::archives::{self, Archive, ArchivePage, ArchiveWriter, FilesDigest, GivenUp};
 
+use super::job::ArchiveJob;
 use super::places::Place;
 use super::wire::{End, Manifest, Written};
 use crate::extract::Caller;
@@ -25,6 +26,7 @@ pub(super) struct BrokeOff;
 /// An archive in the making.
 struct Making {
     caller: Caller,
+    job: ArchiveJob,
     writer: ArchiveWriter,
     /// Collections that have not been begun, the next one last.
     waiting: Vec<CollectionName>,
@@ -63,7 +65,8 @@ pub(super) fn of(
     let names = archive.collections.iter().map(|collection| collection.value.name.clone());
     let waiting = names.rev().collect();
     let end = End::default();
-    let making = Making { caller, writer, waiting, current: None, end, _place: place };
+    let job = ArchiveJob::of(&caller, archive.job);
+    let making = Making { caller, job, writer, waiting, current: None, end, _place: place };
     Ok(try_unfold(Some(making), |making| async move {
         let Some(making) = making else { return Ok(None) };
         let request = making.caller.ctx.about().request;
@@ -85,11 +88,18 @@ impl Making {
             let Some(mut current) =
                 self.current.take().or_else(|| self.waiting.pop().map(Current::of))
             else {
-                let Self { mut writer, end, .. } = self;
+                let Self { job, mut writer, end, .. } = self;
                 writer.file("end.json", &end.to_json())?;
-                return Ok((writer.finish()?, None));
+                let sealed = writer.finish()?;
+                // What somebody has stopped gets no end.
+                job.finish().await?;
+                return Ok((sealed, None));
             };
-            if self.write_page(&mut current).await? {
+            let written = self.write_page(&mut current).await;
+            if let Err(error) = &written {
+                self.job.ends_by(GivenUp::by(error));
+            }
+            if written? {
                 self.current = Some(current);
             } else {
                 let Current { name, digest, files, records, .. } = current;
@@ -104,12 +114,13 @@ impl Making {
 
     /// Writes the next page of a collection, and says whether there may be another one.
     async fn write_page(&mut self, current: &mut Current) -> Result<bool, VaultError> {
-        let wanted = records::ListRecords {
+        let wanted = ArchivePage {
+            job: self.job.id(),
             collection: current.name.clone(),
-            page: Page { limit: FILE_RECORDS, cursor: current.cursor.take() },
-            wanted: records::Wanted::default(),
+            cursor: current.cursor.take(),
+            limit: FILE_RECORDS,
         };
-        let answer = records::export(&self.caller.vault, &self.caller.ctx, wanted).await?;
+        let answer = archives::page(&self.caller.vault, &self.caller.ctx, &wanted).await?;
         let page = answer.value.records;
         if !page.items.is_empty() {
             current.files += 1;

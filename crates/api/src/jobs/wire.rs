@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    BlueprintName, CollectionName, Import, JobId, JobKind, JobOutcome, JobState, Progress,
-    TenantId, Timestamp,
+    BlueprintName, CollectionName, ExportFormat, Import, JobId, JobKind, JobOutcome, JobState,
+    Progress, TenantId, Timestamp,
 };
 use strongroom_vault::jobs;
 use utoipa::ToSchema;
@@ -13,12 +13,14 @@ use utoipa::ToSchema;
 pub(crate) struct Job {
     #[schema(value_type = String)]
     id: JobId,
-    /// What is to be done: `apply_blueprint` or `import`.
+    /// What is to be done: `apply_blueprint`, `import`, `export` or `archive`.
     kind: &'static str,
     /// The blueprint that tenants are given; null for other jobs.
     blueprint: Option<JobBlueprint>,
     /// What is imported; null for other jobs.
     import: Option<JobImport>,
+    /// What is taken out; null for other jobs.
+    export: Option<JobExport>,
     /// Where it stands.
     state: JobState,
     /// When it was asked for.
@@ -27,7 +29,7 @@ pub(crate) struct Job {
     started_at: Option<Timestamp>,
     /// When it ended.
     ended_at: Option<Timestamp>,
-    /// How far it has come, in items.
+    /// How far it has come, in items: tenants, rows of a file, or records that were taken out.
     progress: Progress,
     /// How many items had which outcome.
     outcomes: Outcomes,
@@ -57,6 +59,17 @@ pub(crate) struct JobImport {
     parts: u32,
 }
 
+/// What an export or an archive takes out.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobExport {
+    /// The collections.
+    collections: Vec<CollectionName>,
+    /// How they are written: `ndjson`, `csv` or `archive`.
+    format: &'static str,
+    /// The number of the part that was taken last, 0 before the first; null for an archive.
+    part: Option<u32>,
+}
+
 /// How many items of a job had which outcome.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Outcomes {
@@ -84,15 +97,32 @@ impl From<&strongroom_model::Job> for Job {
             let found = job.outcomes.iter().find(|count| count.outcome == wanted);
             found.map_or(0, |count| count.items)
         };
-        let (kind, blueprint, import) = match &job.kind {
+        let (mut blueprint, mut import, mut export) = (None, None, None);
+        let kind = match &job.kind {
             JobKind::ApplyBlueprint(order) => {
                 let tenants = order.tenants.as_ref().map(Vec::len);
                 let (name, version) = (order.name.clone(), order.version);
-                ("apply_blueprint", Some(JobBlueprint { name, version, tenants }), None)
+                blueprint = Some(JobBlueprint { name, version, tenants });
+                "apply_blueprint"
             }
-            JobKind::Import(import) => {
-                let Import { collection, dry_run, parts, .. } = import.clone();
-                ("import", None, Some(JobImport { collection, dry_run, parts }))
+            JobKind::Import(order) => {
+                let Import { collection, dry_run, parts, .. } = order.clone();
+                import = Some(JobImport { collection, dry_run, parts });
+                "import"
+            }
+            JobKind::Export(order) => {
+                let collections = vec![order.collection.clone()];
+                let format = match order.format {
+                    ExportFormat::Ndjson => "ndjson",
+                    ExportFormat::Csv => "csv",
+                };
+                export = Some(JobExport { collections, format, part: Some(order.part.number) });
+                "export"
+            }
+            JobKind::Archive(order) => {
+                let collections = order.collections.clone();
+                export = Some(JobExport { collections, format: "archive", part: None });
+                "archive"
             }
         };
         Self {
@@ -100,6 +130,7 @@ impl From<&strongroom_model::Job> for Job {
             kind,
             blueprint,
             import,
+            export,
             state: job.state,
             asked_at: job.asked_at,
             started_at: job.started_at,

@@ -311,6 +311,12 @@ const CODES: &[Code] = &[
         "Number the parts of one file from 1, each once; for another file ask for another import.",
     ),
     (
+        "part_out_of_order",
+        409,
+        "The parts of an export are taken in their order; only the one that was taken last may be taken again.",
+        "Take the part that the answer names.",
+    ),
+    (
         "parts_missing",
         409,
         "Not all parts of the file are there, or there are more than the file is said to have.",

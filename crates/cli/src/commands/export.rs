@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use strongroom_client::ClientError;
 use strongroom_client::export::{Export, ExportError, ExportSummary, Verified, export, verify};
 use strongroom_client::import::Format;
 use strongroom_model::CollectionName;
@@ -38,13 +39,13 @@ pub(crate) struct ExportFile {
     format: Option<FormatArgument>,
     #[command(flatten)]
     shown: ShownArguments,
-    /// So many records in one request
+    /// So many records in one part
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     page: u32,
     /// Leave references as the ids of records, instead of their external ids
     #[arg(long)]
     ids: bool,
-    /// Go on where the last export to this file was broken off, within 24 hours
+    /// Go on with the export to this file that was broken off, within 24 hours
     #[arg(long)]
     resume: bool,
     /// Read the file afterwards, and compare it with the collection; NDJSON only
@@ -74,7 +75,7 @@ impl ExportFile {
             collection: collection.clone(),
             format,
             shown: self.shown.shown(),
-            page_records: self.page,
+            part_records: self.page,
             references: !self.ids,
         };
         let scoped = session.scoped().await?;
@@ -121,9 +122,18 @@ fn compared(verified: &Verified) -> Result<(), Failure> {
     ))
 }
 
+/// Whether the server's job has ended, so that there is nothing to go on with.
+fn is_over(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| problem.code.as_str() == "wrong_state")
+}
+
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         let more = match &error {
+            ExportError::Client(error) if is_over(error) => {
+                "\n  next: the export was stopped or left for too long; remove the file with `.part` \
+                 behind its name and begin again"
+            }
             ExportError::Client(_) => "\n  next: with `--resume` the export goes on from here",
             ExportError::BrokeOff(_) => "\n  next: name `--resume` to go on with it",
             ExportError::File { .. }

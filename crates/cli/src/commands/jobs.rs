@@ -167,6 +167,10 @@ fn line(job: &Job) -> String {
             outcomes.rejected
         );
     }
+    if let Some(export) = &job.export {
+        let names: Vec<_> = export.collections.iter().map(ToString::to_string).collect();
+        return format!("{} records of {} taken out", job.progress.done, names.join(", "));
+    }
     format!(
         "{} of {}: {} applied, {} with own edits kept, {} unchanged, {} not there, {} failed",
         job.progress.done,

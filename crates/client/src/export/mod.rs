@@ -1,12 +1,14 @@
-//! Exports: the records of a collection are written to a file, page by page. One that broke off can be
+//! Exports: the records of a collection are written to a file, part by part. One that broke off can be
 //! gone on with. `docs/export.md` describes the files.
 
+mod job;
 mod references;
 mod run;
 mod verify;
 
 use strongroom_model::CollectionName;
 
+pub use job::NewExportJob;
 pub(crate) use references::{external_ids, ids, target};
 pub use run::{Export, ExportError, ExportSummary, export};
 pub use strongroom_tables::ExportedRecord;

@@ -1,16 +1,17 @@
-//! An export from its first page to its last: each is durable before the next is asked for.
+//! An export from its first part to its last: each is durable before the next is taken.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::CollectionName;
+use strongroom_model::{CollectionName, JobId};
 
 use crate::checkpoint;
+use crate::export::NewExportJob;
 use crate::export::references::References;
 use crate::import::Format;
-use crate::{ClientError, Page, Scoped, Shown};
+use crate::{ClientError, Scoped, Shown};
 
 /// Why an export stopped before its last record.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,8 @@ pub struct Export {
     pub format: Format,
     /// Which fields.
     pub shown: Shown,
-    /// Records in one request, at most 1,000.
-    pub page_records: u32,
+    /// Most records of a part, at most 1,000.
+    pub part_records: u32,
     /// Whether references are written as the external ids of the records that they lead to, so that the
     /// file can be imported elsewhere. Only NDJSON has them.
     pub references: bool,
@@ -76,16 +77,19 @@ pub struct ExportSummary {
 struct Checkpoint {
     /// What is exported, in words of its own.
     what: String,
-    /// Where the next page begins.
-    cursor: String,
+    /// The job whose parts are taken.
+    job: JobId,
+    /// The number of the part that comes next.
+    next: u32,
     summary: ExportSummary,
 }
 
 /// Exports a collection to a file. Until all of it is there, it stands in a file with `.part` behind its
-/// name, and a checkpoint beside that. `progress` is called after each page.
+/// name, and a checkpoint beside that. `progress` is called after each part.
 ///
 /// # Errors
-/// [`ExportError`]; what was written stays, and with `resume` the next run goes on from there.
+/// [`ExportError`]; what was written stays, and with `resume` the next run goes on with the same job, as
+/// long as nobody has stopped it.
 pub async fn export(
     scoped: Scoped<'_>,
     wanted: &Export,
@@ -96,28 +100,49 @@ pub async fn export(
     let mut part = Part::open(wanted, to, resume)?;
     let mut references = References::of(scoped, wanted).await?;
     let mut summary = part.summary;
-    let mut cursor = part.cursor.take();
+    let (job, mut number) = if let Some(known) = part.known {
+        known
+    } else {
+        let job = scoped.begin_export(&of_server(wanted)).await?.value.id;
+        part.remember(job, FIRST_PART, summary)?;
+        (job, FIRST_PART)
+    };
     loop {
-        let page = Page { limit: Some(wanted.page_records), cursor };
-        let answer = scoped.export_page(&wanted.collection, wanted.format, &wanted.shown, &page);
-        let (mut bytes, next) = answer.await?.value;
+        let (mut bytes, next) = scoped.export_part(job, number).await?.value;
         if let Some(references) = &mut references {
             bytes = references.resolve(scoped, &bytes, &mut summary.unresolved).await?;
         }
-        summary.records += records(wanted.format, &bytes, page.cursor.is_none())?;
+        summary.records += records(wanted.format, &bytes, number == FIRST_PART)?;
         summary.bytes += bytes.len() as u64;
-        part.append(&bytes, next.as_deref(), summary)?;
+        part.append(&bytes)?;
+        let Some(next) = next else { break };
+        number = next.parse().map_err(|_| ExportError::Unintelligible)?;
+        part.remember(job, number, summary)?;
         progress(&summary);
-        match next {
-            Some(next) => cursor = Some(next),
-            None => break,
-        }
     }
+    progress(&summary);
     part.finish(to)?;
     Ok(summary)
 }
 
-/// How many records a page has.
+/// The number of the first part of an export.
+const FIRST_PART: u32 = 1;
+
+fn of_server(wanted: &Export) -> NewExportJob {
+    let Shown { fields, reveal } = wanted.shown.clone();
+    NewExportJob {
+        collection: wanted.collection.clone(),
+        format: match wanted.format {
+            Format::Csv => "csv",
+            Format::Ndjson => "ndjson",
+        },
+        fields: (!fields.is_empty()).then_some(fields),
+        reveal,
+        part_records: wanted.part_records,
+    }
+}
+
+/// How many records a part has.
 fn records(format: Format, page: &[u8], has_names: bool) -> Result<u64, ExportError> {
     match format {
         Format::Ndjson => {
@@ -142,7 +167,8 @@ struct Part {
     path: PathBuf,
     checkpoint: PathBuf,
     what: String,
-    cursor: Option<String>,
+    /// The job that is gone on with, and the part that comes next.
+    known: Option<(JobId, u32)>,
     summary: ExportSummary,
 }
 
@@ -168,7 +194,7 @@ impl Part {
                 options.create_new(true).open(&path).map_err(|error| file(&path, error))?;
             checkpoint::remove(&checkpoint).map_err(|error| file(&checkpoint, error))?;
             let summary = ExportSummary::default();
-            return Ok(Self { file: opened, path, checkpoint, what, cursor: None, summary });
+            return Ok(Self { file: opened, path, checkpoint, what, known: None, summary });
         }
         // One that was killed before its first checkpoint begins again.
         let opened = options.open(&path).map_err(|error| match error.kind() {
@@ -176,8 +202,8 @@ impl Part {
             _ => file(&path, error),
         });
         let mut opened = opened?;
-        let (cursor, summary) = match known {
-            Some(known) if known.what == what => (Some(known.cursor), known.summary),
+        let (known, summary) = match known {
+            Some(known) if known.what == what => (Some((known.job, known.next)), known.summary),
             Some(_) => return Err(ExportError::Another),
             None => (None, ExportSummary::default()),
         };
@@ -186,19 +212,17 @@ impl Part {
             .set_len(summary.bytes)
             .and_then(|()| opened.seek(SeekFrom::Start(summary.bytes)).map(|_| ()));
         cut.map_err(|error| file(&path, error))?;
-        Ok(Self { file: opened, path, checkpoint, what, cursor, summary })
+        Ok(Self { file: opened, path, checkpoint, what, known, summary })
     }
 
-    fn append(
-        &mut self,
-        bytes: &[u8],
-        next: Option<&str>,
-        summary: ExportSummary,
-    ) -> Result<(), ExportError> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
-        written.map_err(|error| file(&self.path, error))?;
-        let Some(next) = next else { return Ok(()) };
-        let checkpoint = Checkpoint { what: self.what.clone(), cursor: next.to_owned(), summary };
+        written.map_err(|error| file(&self.path, error))
+    }
+
+    /// Says that everything before a part is there.
+    fn remember(&self, job: JobId, next: u32, summary: ExportSummary) -> Result<(), ExportError> {
+        let checkpoint = Checkpoint { what: self.what.clone(), job, next, summary };
         checkpoint::write(&self.checkpoint, &checkpoint)
             .map_err(|error| file(&self.checkpoint, error))
     }
@@ -222,6 +246,6 @@ fn file(path: &Path, error: io::Error) -> ExportError {
 
 /// What an export is of, so that one is not gone on with as another.
 fn what(wanted: &Export) -> String {
-    let Export { collection, format, shown, references, page_records: _ } = wanted;
+    let Export { collection, format, shown, references, part_records: _ } = wanted;
     format!("{collection} {format:?} {shown:?} {references}")
 }

@@ -2,10 +2,13 @@
 
 use strongroom_access_policy::{AccessRequest, Facts, Refusal, decide_list};
 use strongroom_model::{
-    Action, AuditEvent, AuditObject, Collection, CollectionName, CollectionNumber, Tenant, TenantId,
+    Action, Archiving, Asker, AuditEvent, AuditObject, Collection, CollectionName,
+    CollectionNumber, Job, JobId, JobKind, JobState, Tenant, TenantId,
 };
+use strongroom_storage::Batch;
 
 use crate::collections::{CollectionList, references};
+use crate::jobs::check_room;
 use crate::snapshot::{Loaded, Snapshot, Versioned, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, TenantCtx, Vault, VaultError, keyspace};
@@ -19,19 +22,21 @@ pub struct BeginArchive {
 
 /// What an archive will have.
 pub struct Archive {
+    /// The job in which others see how far it is, and stop it.
+    pub job: JobId,
     /// The tenant.
     pub tenant: Versioned<Tenant>,
     /// Its collections: those that others refer to come before them, as far as that goes.
     pub collections: Vec<Versioned<Collection>>,
 }
 
-/// Decides which collections go into an archive, and puts that on record. Their records are decided on
+/// Decides which collections go into an archive, puts that on record, and makes its job. Their records are decided on
 /// page by page when they are taken out.
 ///
 /// # Errors
 /// [`VaultError::Refused`] without `export` for a collection that is named, or for any;
 /// [`VaultError::NotFound`] for one that is not there; [`VaultError::Invalid`] for one that is named
-/// twice, or none.
+/// twice, or none; `too_many_open_jobs`, `too_many_jobs`.
 pub async fn begin(
     vault: &Vault,
     ctx: &TenantCtx,
@@ -103,14 +108,31 @@ async fn once(
     }
 
     // The record of it.
-    let event = AuditEvent { rule, ..attempted.done() };
-    let shown = Versioned { version: who.tenant.version, value: (*who.tenant.value).clone() };
-    let committed = vault.put_on_record(ctx, snapshot, event).await?;
-    let collections = in_order(collections)
+    let tenant_shown =
+        Versioned { version: who.tenant.version, value: (*who.tenant.value).clone() };
+    let collections: Vec<_> = in_order(collections)
         .into_iter()
         .map(|found| Versioned { version: found.version, value: (*found.value).clone() })
         .collect();
-    let value = Archive { tenant: shown, collections };
+    check_room(vault, tenant).await?;
+    let names = collections.iter().map(|collection| collection.value.name.clone());
+    let now = vault.now();
+    let archiving = Archiving { collections: names.collect(), moved_at: now };
+    let id = JobId::new(now, &*vault.rng)?;
+    let job = Job {
+        state: JobState::Running,
+        started_at: Some(now),
+        // What is made for it is made by whoever reads it, from where they are.
+        asker: Some(Asker { address: None, ..ctx.as_asker() }),
+        ..Job::new(id, JobKind::Archive(archiving), who.principal, now)
+    };
+    let mut batch = Batch::new();
+    snapshot.put_job(&mut batch, tenant, 0, &job).await?;
+    snapshot.expect_in(&mut batch);
+    let event = AuditEvent { rule, ..attempted.done() };
+    batch.line(vault.line(tenant, Some(&ctx.clone().through(id)), event).await?);
+    let committed = vault.store.commit(batch).await?;
+    let value = Archive { job: id, tenant: tenant_shown, collections };
     Ok(Answer { value, lines: committed.places().to_vec() })
 }
 

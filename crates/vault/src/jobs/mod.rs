@@ -15,9 +15,9 @@ mod sight;
 
 pub use cancel::cancel;
 pub use list::{ItemView, items, list, show};
-pub use open::OPEN_JOBS_MAX;
+pub use open::{OPEN_EXPORTS_MAX, OPEN_JOBS_MAX};
 
-use strongroom_model::{Job, JobId, JobState, TenantId};
+use strongroom_model::{Job, JobId, JobKind, JobState, TenantId};
 use strongroom_storage::KeyRange;
 use strongroom_storage::keyspace::RowKind;
 
@@ -40,7 +40,8 @@ pub(crate) struct Errand {
     pub(crate) worker: [u8; 16],
 }
 
-/// Refuses one job more than are kept.
+/// Refuses one job more than are kept. Exports and archives that have ended make room for others: beside
+/// how they ended they have nothing to tell, and somebody may make many of them.
 ///
 /// # Errors
 /// `too_many_jobs`.
@@ -49,10 +50,21 @@ pub(crate) async fn check_room(vault: &Vault, tenant: TenantId) -> Result<(), Va
     if vault.store.scan(&range, JOBS_MAX).await?.len() < JOBS_MAX {
         return Ok(());
     }
-    Err(VaultError::wrong_state(
-        "too_many_jobs",
-        "at most 1000 jobs are kept; those that have ended go after 30 days",
-    ))
+    let is_over = |job: &Job| {
+        let keeps_nothing = match job.kind {
+            JobKind::Export(_) | JobKind::Archive(_) => true,
+            JobKind::ApplyBlueprint(_) | JobKind::Import(_) => false,
+        };
+        keeps_nothing && job.state.has_ended()
+    };
+    let over = vault.jobs_of(tenant).await?.into_iter().find(is_over);
+    let Some(over) = over else {
+        return Err(VaultError::wrong_state(
+            "too_many_jobs",
+            "at most 1000 jobs are kept; those that have ended go after 30 days",
+        ));
+    };
+    vault.forget_job(tenant, over.id).await
 }
 
 impl Snapshot<'_> {

@@ -9,8 +9,10 @@ use crate::rows::OwnerLeaf;
 use crate::snapshot::Snapshot;
 use crate::{Vault, VaultError, keyspace};
 
-/// Most jobs of a tenant that have not ended.
+/// Most jobs of a tenant that have not ended and keep clients' data: an erasure ends them all at once.
 pub const OPEN_JOBS_MAX: usize = 4;
+/// Most jobs of a tenant that have not ended and keep none, such as exports.
+pub const OPEN_EXPORTS_MAX: usize = 16;
 
 /// The word of a job that an erasure has ended.
 const ERASURE_CAME: &str = "erasure_came";
@@ -52,10 +54,15 @@ impl Snapshot<'_> {
         job: &Job,
     ) -> Result<(), VaultError> {
         let (key, version, mut open) = self.open_jobs(tenant).await?;
-        if open.jobs.len() >= OPEN_JOBS_MAX {
+        let (most, what) = match job.slot {
+            Some(_) => (OPEN_JOBS_MAX, "imports"),
+            None => (OPEN_EXPORTS_MAX, "exports and archives"),
+        };
+        let alike = |entry: &&OpenJob| entry.slot.is_some() == job.slot.is_some();
+        if open.jobs.iter().filter(alike).count() >= most {
             return Err(VaultError::wrong_state(
                 "too_many_open_jobs",
-                format!("a tenant has at most {OPEN_JOBS_MAX} jobs that have not ended"),
+                format!("a tenant has at most {most} {what} that have not ended"),
             ));
         }
         open.jobs.push(OpenJob { job: job.id, slot: job.slot });

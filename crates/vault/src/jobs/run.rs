@@ -23,6 +23,12 @@ const KEPT_SECONDS: i64 = 30 * 24 * 60 * 60;
 const UPLOAD_SECONDS: i64 = 24 * 60 * 60;
 /// The word of a job whose upload came to no end.
 const UPLOAD_ABANDONED: &str = "upload_abandoned";
+/// So many seconds may lie between two parts of an export: a day.
+const PART_SECONDS: i64 = 24 * 60 * 60;
+/// So many seconds an export or an archive may take: seven days.
+const EXPORT_SECONDS: i64 = 7 * 24 * 60 * 60;
+/// The word of an export or an archive that nobody goes on taking.
+const EXPORT_ABANDONED: &str = "export_abandoned";
 /// Pages of a job that are worked on before others have their turn.
 const TURN_PAGES: usize = 16;
 /// Rows of the queue that are looked at at a time.
@@ -78,7 +84,7 @@ impl Vault {
                 due.push(Errand { tenant, job: job.id, worker });
                 break;
             }
-            waits |= job.state.is_due();
+            waits |= job.is_due();
             if is_old(&job, now) {
                 self.forget_job(tenant, job.id).await?;
             }
@@ -97,7 +103,7 @@ impl Vault {
                 if found.is_free_for(worker, now) {
                     due.push(Errand { tenant, job, worker });
                 } else {
-                    waits |= found.state.is_due();
+                    waits |= found.is_due();
                 }
             }
         }
@@ -105,7 +111,7 @@ impl Vault {
         Ok(due)
     }
 
-    async fn jobs_of(&self, tenant: TenantId) -> Result<Vec<Job>, VaultError> {
+    pub(super) async fn jobs_of(&self, tenant: TenantId) -> Result<Vec<Job>, VaultError> {
         let range = KeyRange::prefix_of(tenant, RowKind::Job);
         let keys: Vec<RowKey> =
             self.store.scan(&range, JOBS_MAX).await?.into_iter().map(|(key, _)| key).collect();
@@ -119,11 +125,9 @@ impl Vault {
         let mut snapshot = Snapshot::new(self);
         let found = snapshot.job(tenant, job).await?;
         if let Some(found) = &found {
-            let begun = found.asked_at;
-            if found.state == JobState::Uploading && begun.plus_seconds(UPLOAD_SECONDS) < self.now()
-            {
+            if let Some(word) = is_abandoned(found, self.now()) {
                 let mut job = (*found.value).clone();
-                job.end(JobState::cancel, Some(UPLOAD_ABANDONED), self.now())?;
+                job.end(JobState::cancel, Some(word), self.now())?;
                 self.write_job(snapshot, tenant, found.version, &job).await?;
             } else if !found.state.has_ended() {
                 return Ok(Some((*found.value).clone()));
@@ -165,7 +169,7 @@ impl Vault {
         }
     }
 
-    async fn forget_job(&self, tenant: TenantId, job: JobId) -> Result<(), VaultError> {
+    pub(super) async fn forget_job(&self, tenant: TenantId, job: JobId) -> Result<(), VaultError> {
         for prefix in
             [keyspace::job_items_prefix(tenant, job), keyspace::job_rejects_prefix(tenant, job)]
         {
@@ -192,6 +196,8 @@ impl Vault {
                     self.apply_page(errand, order, &mut checkpoint).await?
                 }
                 JobKind::Import(_) => attempt(|| self.import_page(errand)).await?,
+                // They are made when somebody takes them.
+                JobKind::Export(_) | JobKind::Archive(_) => false,
             };
             if !more {
                 return Ok(());
@@ -214,14 +220,14 @@ impl Vault {
             match &job.kind {
                 JobKind::ApplyBlueprint(order) => job.progress.total = total(self, order).await?,
                 // Its rows were counted when they came.
-                JobKind::Import(_) => {}
+                JobKind::Import(_) | JobKind::Export(_) | JobKind::Archive(_) => {}
             }
             job.state = job.state.begin()?;
             job.started_at = Some(now);
         }
         let missing = match &job.kind {
             JobKind::ApplyBlueprint(order) => snapshot.missing_for_apply(order).await?,
-            JobKind::Import(_) => None,
+            JobKind::Import(_) | JobKind::Export(_) | JobKind::Archive(_) => None,
         };
         match missing {
             Some(problem) => job.end(JobState::fail, Some(problem), now)?,
@@ -249,6 +255,27 @@ impl Vault {
         snapshot.expect_in(&mut batch);
         let _committed = self.store.commit(batch).await?;
         Ok(())
+    }
+}
+
+/// The word with which a job ends that whoever asked has left, if they have.
+fn is_abandoned(job: &Job, now: Timestamp) -> Option<&'static str> {
+    if job.state.has_ended() {
+        return None;
+    }
+    let has_passed = |since: Timestamp, seconds| since.plus_seconds(seconds) < now;
+    let is_left = |moved_at: Timestamp| {
+        has_passed(moved_at, PART_SECONDS) || has_passed(job.asked_at, EXPORT_SECONDS)
+    };
+    match &job.kind {
+        JobKind::ApplyBlueprint(_) => None,
+        JobKind::Import(_) => (job.state == JobState::Uploading
+            && has_passed(job.asked_at, UPLOAD_SECONDS))
+        .then_some(UPLOAD_ABANDONED),
+        JobKind::Export(export) => {
+            is_left(export.moved_at.unwrap_or(job.asked_at)).then_some(EXPORT_ABANDONED)
+        }
+        JobKind::Archive(archiving) => is_left(archiving.moved_at).then_some(EXPORT_ABANDONED),
     }
 }
 

@@ -22,6 +22,22 @@ pub struct Exported {
     pub purposes: Vec<Purpose>,
 }
 
+impl Exported {
+    pub(crate) fn of(view: RecordView, known: &Listing<'_>) -> Self {
+        Self {
+            view,
+            subject_external_id: known.subject.external_id.clone(),
+            source: known.head.source.clone(),
+            collected_at: known.head.collected_at,
+            notice: known.head.notice,
+            purposes: known.head.purposes.clone(),
+        }
+    }
+}
+
+/// What the lines of pages that are taken out are called.
+pub(crate) const EXPORT: &str = "record.export";
+
 /// A page of an export.
 pub struct ExportPage {
     /// The names of the fields that records may have here, in the order of their numbers.
@@ -42,27 +58,23 @@ pub async fn export(
     ctx: &TenantCtx,
     wanted: ListRecords,
 ) -> Result<Answer<ExportPage>, VaultError> {
-    let show = |view: RecordView, known: &Listing<'_>| Exported {
-        view,
-        subject_external_id: known.subject.external_id.clone(),
-        source: known.head.source.clone(),
-        collected_at: known.head.collected_at,
-        notice: known.head.notice,
-        purposes: known.head.purposes.clone(),
-    };
-    let walk = Walk { action: Action::Export, code: "record.export", show };
+    let walk = Walk { action: Action::Export, code: EXPORT, show: Exported::of };
     let Answer { value, lines } = page(vault, ctx, &wanted, &walk).await?;
-    let columns = columns(&value.collection, &wanted.wanted);
+    let columns = wanted_columns(&value.collection, &wanted.wanted);
     Ok(Answer { value: ExportPage { columns, records: value.records }, lines })
 }
 
-fn columns(collection: &Collection, wanted: &Wanted) -> Vec<FieldName> {
-    let mut fields: Vec<_> = collection
-        .fields
-        .iter()
-        .filter(|field| !field.retired)
-        .filter(|field| wanted.fields.as_ref().is_none_or(|names| names.contains(&field.name)))
-        .collect();
+fn wanted_columns(collection: &Collection, wanted: &Wanted) -> Vec<FieldName> {
+    let mut columns = columns(collection);
+    if let Some(names) = &wanted.fields {
+        columns.retain(|name| names.contains(name));
+    }
+    columns
+}
+
+/// The names of the fields that are not retired, in the order of their numbers.
+pub(crate) fn columns(collection: &Collection) -> Vec<FieldName> {
+    let mut fields: Vec<_> = collection.fields.iter().filter(|field| !field.retired).collect();
     fields.sort_unstable_by_key(|field| field.number);
     fields.into_iter().map(|field| field.name.clone()).collect()
 }

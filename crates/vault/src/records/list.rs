@@ -5,11 +5,12 @@ use strongroom_access_policy::{
 };
 use strongroom_crypto::{Key, scrub_once};
 use strongroom_model::{
-    Action, AuditObject, Collection, CollectionName, RecordHead, RecordId, SubjectHead, SubjectId,
-    SubjectState, TOUCHES_MAX, TenantId,
+    Action, AuditEvent, AuditObject, Collection, CollectionName, CollectionNumber, RecordHead,
+    RecordId, SubjectHead, SubjectId, SubjectState, TOUCHES_MAX, TenantId,
 };
-use strongroom_storage::{KeyRange, RowKey};
+use strongroom_storage::{Committed, KeyRange, RowKey};
 
+use crate::admission::Ticket;
 use crate::records::SealedRecord;
 use crate::records::codec::Opened;
 use crate::records::read::person;
@@ -90,6 +91,79 @@ pub(crate) async fn page<T>(
     attempt(|| once(vault, ctx, wanted, walk)).await
 }
 
+/// Records that are looked for in a collection, in the order in which they were created.
+pub(crate) struct Sought<'a> {
+    pub(crate) collection: &'a CollectionName,
+    pub(crate) wanted: &'a Wanted,
+    /// So many at most.
+    pub(crate) limit: usize,
+    pub(crate) stretch: Stretch<'a>,
+    /// What must be allowed.
+    pub(crate) action: Action,
+    /// What the line is called.
+    pub(crate) code: &'static str,
+}
+
+/// Where records are looked for.
+pub(crate) enum Stretch<'a> {
+    /// Where a cursor leads; without one, from the first on.
+    Cursor(Option<&'a str>),
+    /// In the collection of this number, after a record and, if that is said, up to and with another.
+    Between { number: CollectionNumber, after: RecordId, until: Option<RecordId> },
+}
+
+/// A page of records that was decided on. Nothing of it is open before it is on record.
+pub(crate) struct Decided<'v> {
+    /// What the decision rests on.
+    pub(crate) snapshot: Snapshot<'v>,
+    /// The line that puts it on record.
+    pub(crate) event: AuditEvent,
+    pub(crate) contents: DecidedContents,
+}
+
+/// What is on a page that was decided on.
+pub(crate) struct DecidedContents {
+    ticket: Ticket,
+    pub(crate) collection: Loaded<Collection>,
+    entries: Vec<Entry>,
+    /// The last record that was looked at, whether it is on the page or not.
+    pub(crate) last: Option<RecordId>,
+    /// Whether there is nothing after it.
+    pub(crate) ended: bool,
+}
+
+impl DecidedContents {
+    /// How many records are on the page.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Opens what the caller sees of the records, after that is on record.
+    pub(crate) fn disclose<T>(
+        self,
+        on_record: &Committed,
+        show: impl Fn(RecordView, &Listing<'_>) -> T,
+    ) -> Result<Vec<T>, VaultError> {
+        let Self { ticket, collection, entries, .. } = self;
+        let show = |entry: Entry| {
+            let known = Known {
+                id: entry.id,
+                version: entry.version,
+                collection: &collection,
+                person: person(&entry.subject),
+                head: &entry.opened.head,
+                contents: Contents::Sealed(&entry.opened),
+            };
+            let view = disclose(entry.permit, on_record, &ticket, &known)?;
+            let listing = Listing { head: &entry.opened.head, subject: &entry.subject };
+            Ok::<_, VaultError>(show(view, &listing))
+        };
+        spans::opening().in_scope(|| {
+            scrub_once(|| entries.into_iter().map(show).collect::<Result<Vec<_>, _>>())
+        })
+    }
+}
+
 /// A record that is looked at, with what opens it and whom it is about.
 struct Found {
     id: RecordId,
@@ -113,23 +187,59 @@ async fn once<T>(
     wanted: &ListRecords,
     walk: &Walk<impl Fn(RecordView, &Listing<'_>) -> T>,
 ) -> Result<Answer<Walked<T>>, VaultError> {
+    let sought = Sought {
+        collection: &wanted.collection,
+        wanted: &wanted.wanted,
+        limit: wanted.page.limit,
+        stretch: Stretch::Cursor(wanted.page.cursor.as_deref()),
+        action: walk.action,
+        code: walk.code,
+    };
+    let Decided { snapshot, event, contents } =
+        decide_page(vault, ctx, Snapshot::new(vault), &sought).await?;
+    let committed = vault.put_on_record(ctx, snapshot, event).await?;
+    let collection = contents.collection.clone();
+    let next = contents.last.filter(|_| !contents.ended);
+    let items = contents.disclose(&committed, &walk.show)?;
+    let next = match next {
+        Some(last) => {
+            let list = keyspace::records_prefix(ctx.tenant(), collection.number);
+            let last = keyspace::record(ctx.tenant(), collection.number, last);
+            Some(vault.seal_cursor(ctx, list.as_bytes(), last.as_bytes()).await?)
+        }
+        None => None,
+    };
+    let records = Listed { items, next };
+    Ok(Answer { value: Walked { collection, records }, lines: committed.places().to_vec() })
+}
+
+/// Finds the records of a page and decides what the caller sees of each.
+///
+/// # Errors
+/// Those of [`list`]; refusals are on record.
+pub(crate) async fn decide_page<'v>(
+    vault: &'v Vault,
+    ctx: &TenantCtx,
+    mut snapshot: Snapshot<'v>,
+    sought: &Sought<'_>,
+) -> Result<Decided<'v>, VaultError> {
     let tenant = ctx.tenant();
     let ticket = vault.admission.enter();
 
     // What is known.
-    let mut snapshot = Snapshot::new(vault);
     let who = snapshot.who(ctx).await?;
     let mut attempted = Attempted {
         principal: who.principal,
-        action: walk.action,
-        code: walk.code,
+        action: sought.action,
+        code: sought.code,
         object: AuditObject::Tenant(tenant),
     };
-    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
+    let found = snapshot.collection(tenant, sought.collection).await?;
+    let Some(collection) = found.filter(|found| sought.stretch.is_of(found)) else {
         return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     attempted.object = AuditObject::Collection(collection.number);
-    let columns = wanted.wanted.columns(&collection)?;
+    let columns = sought.wanted.columns(&collection)?;
 
     // The decision: once for the list, then for each record from its head.
     let held = who.held();
@@ -139,7 +249,7 @@ async fn once<T>(
         reveal: &columns.reveal,
         purpose: ctx.about().purpose.as_ref(),
         address: ctx.about().address,
-        ..AccessRequest::new(walk.action)
+        ..AccessRequest::new(sought.action)
     };
     let permit = match decide_list(&facts, &request, vault.now()) {
         Ok(permit) => permit,
@@ -148,18 +258,28 @@ async fn once<T>(
 
     let prefix = keyspace::records_prefix(tenant, collection.number);
     let list = prefix.as_bytes();
-    let mut range = match &wanted.page.cursor {
-        None => KeyRange::prefix(list),
-        Some(cursor) => {
+    let mut until = None;
+    let mut ended = false;
+    let mut range = match &sought.stretch {
+        Stretch::Cursor(None) => KeyRange::prefix(list),
+        Stretch::Cursor(Some(cursor)) => {
             KeyRange::after(&RowKey::new(vault.open_cursor(ctx, list, cursor).await?), list)
+        }
+        Stretch::Between { number, after, until: None } => {
+            KeyRange::after(&keyspace::record(tenant, *number, *after), list)
+        }
+        Stretch::Between { number, after, until: Some(last) } => {
+            ended = after == last;
+            until = Some(*last);
+            let after = keyspace::record(tenant, *number, *after);
+            KeyRange::between(&next_to(&after), &next_to(&keyspace::record(tenant, *number, *last)))
         }
     };
     let mut entries: Vec<Entry> = Vec::new();
     let mut last = None;
     let mut scanned = 0;
-    let mut ended = false;
-    while !ended && scanned < SCANNED_MAX && entries.len() < wanted.page.limit {
-        let want = wanted.page.limit - entries.len();
+    while !ended && scanned < SCANNED_MAX && entries.len() < sought.limit {
+        let want = sought.limit - entries.len();
         let rows = vault.store.scan(&range, want).await?;
         ended = rows.len() < want;
         scanned += rows.len();
@@ -175,7 +295,7 @@ async fn once<T>(
         let subjects = snapshot.load_subjects(&heads).await?;
         let mut found = Vec::with_capacity(sealed.len());
         for ((key, id, sealed), subject) in sealed.into_iter().zip(subjects) {
-            last = Some(key);
+            last = Some((key, id));
             let Some(subject) = subject.filter(|subject| subject.state != SubjectState::Erased)
             else {
                 continue;
@@ -185,8 +305,9 @@ async fn once<T>(
                 key => found.push(Found { id, sealed, key: key?, subject }),
             }
         }
-        if let Some(last) = &last {
-            range = KeyRange::after(last, list);
+        if let Some((key, id)) = &last {
+            range = range.continued(key);
+            ended = ended || until == Some(*id);
         }
         scrub_once(|| {
             for record in found {
@@ -202,36 +323,32 @@ async fn once<T>(
     let (snapshot, attempted) =
         vault.count_subjects(ctx, snapshot, &who, attempted, &persons).await?;
     let touches = entries.iter().filter_map(|entry| entry.permit.touch()).collect();
-    let event = strongroom_model::AuditEvent {
+    let event = AuditEvent {
         rule: Some(permit.rule()),
         purpose: permit.purpose().map(ToString::to_string).unwrap_or_default(),
         touches,
         ..attempted.done()
     };
-    let committed = vault.put_on_record(ctx, snapshot, event).await?;
+    let last = last.map(|(_, id)| id);
+    let contents = DecidedContents { ticket, collection: collection.clone(), entries, last, ended };
+    Ok(Decided { snapshot, event, contents })
+}
 
-    // The effect.
-    let show = |entry: Entry| {
-        let known = Known {
-            id: entry.id,
-            version: entry.version,
-            collection: &collection,
-            person: person(&entry.subject),
-            head: &entry.opened.head,
-            contents: Contents::Sealed(&entry.opened),
-        };
-        let view = disclose(entry.permit, &committed, &ticket, &known)?;
-        let listing = Listing { head: &entry.opened.head, subject: &entry.subject };
-        Ok::<_, VaultError>((walk.show)(view, &listing))
-    };
-    let items = spans::opening()
-        .in_scope(|| scrub_once(|| entries.into_iter().map(show).collect::<Result<Vec<_>, _>>()))?;
-    let next = match last {
-        Some(last) if !ended => Some(vault.seal_cursor(ctx, list, last.as_bytes()).await?),
-        Some(_) | None => None,
-    };
-    let records = Listed { items, next };
-    Ok(Answer { value: Walked { collection, records }, lines: committed.places().to_vec() })
+/// The first key after this one.
+fn next_to(key: &RowKey) -> RowKey {
+    let mut next = key.as_bytes().to_vec();
+    next.push(0);
+    RowKey::new(next)
+}
+
+impl Stretch<'_> {
+    /// Whether the collection is the one in which records are looked for.
+    fn is_of(&self, collection: &Collection) -> bool {
+        match self {
+            Self::Cursor(_) => true,
+            Self::Between { number, .. } => collection.number == *number,
+        }
+    }
 }
 
 /// Opens a record's head and decides what of it is shown; nothing, where it is not on the list.
