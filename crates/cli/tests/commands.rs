@@ -37,7 +37,7 @@ fn wrong_usage_ends_with_two() {
         "erasures create --whole-tenant",
         "classes create",
         "classes create --name clerk",
-        "init --store sled:here",
+        "init --store rocks:here",
         "init --store memory: --seal-key-file key",
         "init --seal-key-file key",
         "init --store redb:here --seal-key-file key --passphrase-stdin",

@@ -103,7 +103,8 @@ fn whatever_is_kept_or_can_be_reached_from_elsewhere_is_refused() {
     place.run("init --store redb:store --seal-key-file key").well();
     for (more, said) in [
         ("--store redb:store", "serves no store that is kept"),
-        ("--store sled:store", "names no store"),
+        ("--store sled:store", "serves no store that is kept"),
+        ("--store rocks:store", "names no store"),
         ("--store memory: --listen 0.0.0.0:0", "loopback"),
         ("--store memory: --listen [::]:0", "loopback"),
         ("--store memory: --listen 192.0.2.1:80 --behind-proxy", "loopback"),

@@ -131,7 +131,7 @@ fn wrong_settings_fail_the_check_and_name_themselves() {
     check("tenant = \"Sample\"", "tenant", "fail", "ten_");
     check("tenant = \"provider\"", "settings", "ok", "");
     check("purpose = \"two words\"", "purpose", "fail", "two words");
-    check("[serve]\nstore = \"sled:a\"", "store_url", "fail", "sled:a");
+    check("[serve]\nstore = \"rocks:a\"", "store_url", "fail", "rocks:a");
     check("[serve]\nlisten = \"0.0.0.0:1\"", "listen", "fail", "--behind-proxy");
     check("[serve]\nlisten = \"0.0.0.0:1\"\nbehind_proxy = true", "settings", "ok", "");
     check("[serve]\ntls_cert = \"a\"", "edge", "fail", "--tls-key");
