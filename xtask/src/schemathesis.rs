@@ -265,7 +265,7 @@ fn configured(token: Option<&str>, tenant: &str) -> String {
          checks.positive_data_acceptance.expected-statuses = [{REFUSALS}, 400]\n\
          # JSON Schema takes 3.0 for an integer; the server takes 3 alone.\n\
          [[operations]]\n\
-         include-operation-id-regex = \"_class$|_blueprint$|rotate_backend$|put_admission$|start_import$|begin_export$|batch_(delete|change)_records$\"\n\
+         include-operation-id-regex = \"_class$|_blueprint$|rotate_backend$|put_admission$|start_import$|begin_export$|records?$\"\n\
          checks.positive_data_acceptance.expected-statuses = [{REFUSALS}, 400]\n"
     )
 }
