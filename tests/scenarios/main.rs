@@ -20,6 +20,7 @@ mod erasure;
 mod export;
 mod export_jobs;
 mod first_tenant;
+mod hidden_places;
 mod import_jobs;
 mod job_senders;
 mod locked;

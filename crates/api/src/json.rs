@@ -153,6 +153,12 @@ fn shape(message: &str) -> String {
         Some(rust) if rust.starts_with("enum ") => "a name or an object with one member",
         Some(rust) if rust.starts_with("map") => "an object",
         Some(rust) if rust.starts_with("sequence") || rust.starts_with("a sequence") => "an array",
+        Some("u8") => "a whole number from 0 to 255",
+        Some("u16") => "a whole number from 0 to 65535",
+        Some("u32") => "a whole number from 0 to 4294967295",
+        Some("u64" | "usize") => "a whole number that is not negative",
+        Some("i8" | "i16" | "i32" | "i64") => "a whole number",
+        Some("f32" | "f64") => "a number",
         Some(other) => other,
         None => "none",
     };

@@ -8,7 +8,7 @@ use crate::records::{
 };
 use crate::rows::damaged;
 use crate::snapshot::{Loaded, Snapshot, attempt};
-use crate::{Answer, Listed, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, Listed, TenantCtx, Vault, VaultError};
 
 /// The page that is wanted.
 #[derive(Debug, Clone)]
@@ -88,14 +88,7 @@ async fn once(
 
     // The effect.
     let collection = contents.collection.clone();
-    let next = match contents.last.filter(|_| !contents.ended) {
-        Some(last) => {
-            let list = keyspace::records_prefix(tenant, collection.number);
-            let last = keyspace::record(tenant, collection.number, last);
-            Some(vault.seal_cursor(ctx, list.as_bytes(), last.as_bytes()).await?)
-        }
-        None => None,
-    };
+    let next = contents.next(vault, ctx).await?;
     let items = contents.disclose(&committed, Exported::of)?;
     let records = Listed { items, next };
     let page = ExportPage { columns: columns(&collection), records };

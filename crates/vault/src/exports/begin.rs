@@ -1,6 +1,5 @@
 //! Somebody asks for an export: a job whose parts they take.
 
-use strongroom_access_policy::{AccessRequest, Facts, decide_list};
 use strongroom_model::{
     Action, Asker, AuditEvent, AuditObject, Collection, CollectionName, Export, ExportFormat,
     ExportPart, Field, FieldName, FieldNumber, Job, JobId, JobKind, TOUCHES_MAX,
@@ -9,11 +8,10 @@ use strongroom_storage::Batch;
 
 use crate::idempotency::Before;
 use crate::jobs::check_room;
-use crate::records::Wanted;
+use crate::records::{Intent, May, Wanted, may};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
-use crate::trail::Attempted;
-use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -54,50 +52,21 @@ async fn once(
 ) -> Result<Answer<Job>, VaultError> {
     let tenant = ctx.tenant();
 
-    // What is known.
-    let mut snapshot = Snapshot::new(vault);
-    let who = snapshot.who(ctx).await?;
-    let mut attempted = Attempted {
-        principal: who.principal,
+    // The decision.
+    let intent = Intent {
+        collection: &wanted.collection,
         action: Action::Export,
         code: "export.begin",
-        object: AuditObject::Tenant(tenant),
+        wanted: Some(&wanted.wanted),
     };
-    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    attempted.object = AuditObject::Collection(collection.number);
-    let columns = wanted.wanted.columns(&collection)?;
-
-    // The decision.
-    let decision = {
-        let held = who.held();
-        let facts = Facts { collection: Some(&collection.value), ..held.facts() };
-        let request = AccessRequest {
-            requested: columns.requested.as_deref(),
-            reveal: &columns.reveal,
-            purpose: ctx.about().purpose.as_ref(),
-            address: ctx.about().address,
-            ..AccessRequest::new(Action::Export)
-        };
-        decide_list(&facts, &request, vault.now())
-            .map(|permit| (permit.rule(), permit.purpose().map(ToString::to_string)))
-    };
-    let (rule, purpose) = match decision {
-        Ok(allowed) => allowed,
-        Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
-    };
-    let purpose = purpose.unwrap_or_default();
-    let event = AuditEvent { rule: Some(rule), purpose, ..attempted.done() };
+    let (mut snapshot, May { who, collection, columns, event }) =
+        may(ctx, Snapshot::new(vault), &intent).await?;
 
     // The effect.
     let slot = match snapshot.before(ctx, Some(&wanted.idempotency)).await? {
         Before::Never(slot) => slot,
         Before::Made(id) => {
-            let made = snapshot.load::<Job>(&keyspace::job(tenant, JobId::from_bytes(id))).await?;
-            let committed = vault.put_on_record(ctx, snapshot, event).await?;
-            let value = (*made.ok_or(VaultError::NotFound)?.value).clone();
-            return Ok(Answer { value, lines: committed.places().to_vec() });
+            return vault.job_made_before(ctx, snapshot, JobId::from_bytes(id), event).await;
         }
     };
     check_room(vault, tenant).await?;

@@ -1,9 +1,8 @@
 //! Whoever asked for an export takes a part of it: the next one, or the last one again.
 
-use strongroom_access_policy::may_feed;
 use strongroom_model::{
-    Action, Asker, AuditObject, Export, ExportFormat, ExportPart, Field, FieldNumber, Job, JobId,
-    JobKind, JobState, RecordId, Timestamp,
+    Action, Export, ExportFormat, ExportPart, Field, FieldNumber, Job, JobId, JobKind, JobState,
+    RecordId, Timestamp,
 };
 use strongroom_storage::Batch;
 
@@ -12,8 +11,7 @@ use crate::records::{
     Decided, EXPORT, ExportPage, Exported, Sought, Stretch, Wanted, columns, decide_page,
 };
 use crate::rows::damaged;
-use crate::snapshot::{Loaded, Snapshot, attempt};
-use crate::trail::Attempted;
+use crate::snapshot::attempt;
 use crate::{Answer, Listed, TenantCtx, Vault, VaultError};
 
 /// For so many seconds after the end of an export its last part may be taken again: a day.
@@ -62,7 +60,9 @@ async fn once(
     part: u32,
 ) -> Result<Answer<TakenPart>, VaultError> {
     // What is known.
-    let (mut snapshot, found) = vault.own_export(ctx, id).await?;
+    let is_export = |kind: &JobKind| matches!(kind, JobKind::Export(_));
+    let (mut snapshot, found) =
+        vault.asked_job(ctx, id, (Action::Export, "export.part"), is_export).await?;
     let (JobKind::Export(export), Some(asker)) = (&found.kind, &found.asker) else {
         return Err(damaged());
     };
@@ -175,33 +175,4 @@ fn move_on(
         }
     }
     Ok(())
-}
-
-impl Vault {
-    /// Finds an export that the caller has asked for. What is not there and what is others' are refused
-    /// alike: nobody else learns what an asker has taken, or takes it in their name.
-    async fn own_export<'v>(
-        &'v self,
-        ctx: &TenantCtx,
-        id: JobId,
-    ) -> Result<(Snapshot<'v>, Loaded<Job>), VaultError> {
-        let mut snapshot = Snapshot::new(self);
-        let who = snapshot.who(ctx).await?;
-        let found = snapshot.job(ctx.tenant(), id).await?;
-        if let Some(found) = found.filter(|job| is_own_export(job, &ctx.as_asker())) {
-            return Ok((snapshot, found));
-        }
-        let object = AuditObject::Other(JobId::PREFIX, *id.as_bytes());
-        let (action, code) = (Action::Export, "export.part");
-        let attempted = Attempted { principal: who.principal, action, code, object };
-        self.refuse_absent(ctx, snapshot, who, attempted).await
-    }
-}
-
-fn is_own_export(job: &Job, taker: &Asker) -> bool {
-    let is_export = match &job.kind {
-        JobKind::Export(_) => true,
-        JobKind::ApplyBlueprint(_) | JobKind::Import(_) | JobKind::Archive(_) => false,
-    };
-    is_export && job.asker.as_ref().is_some_and(|asker| may_feed(taker, asker))
 }

@@ -7,7 +7,7 @@ use strongroom_storage::Batch;
 use crate::idempotency::Before;
 use crate::imports::spool::{MAPPING_BYTES_MAX, MappingRow};
 use crate::jobs::check_room;
-use crate::records::may_import;
+use crate::records::{Intent, may};
 use crate::rows::{OwnerLeaf, damaged};
 use crate::snapshot::{Snapshot, attempt};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
@@ -46,16 +46,13 @@ async fn once(
     wanted: &BeginImport,
 ) -> Result<Answer<Job>, VaultError> {
     let tenant = ctx.tenant();
-    let code = "import.begin";
-    let (mut snapshot, allowed) =
-        may_import(ctx, Snapshot::new(vault), &wanted.collection, code).await?;
+    let intent = Intent::to_create(&wanted.collection, "import.begin");
+    let (mut snapshot, allowed) = may(ctx, Snapshot::new(vault), &intent).await?;
     let slot = match snapshot.before(ctx, Some(&wanted.idempotency)).await? {
         Before::Never(slot) => slot,
         Before::Made(id) => {
-            let made = snapshot.load::<Job>(&keyspace::job(tenant, JobId::from_bytes(id))).await?;
-            let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
-            let value = (*made.ok_or(VaultError::NotFound)?.value).clone();
-            return Ok(Answer { value, lines: committed.places().to_vec() });
+            let id = JobId::from_bytes(id);
+            return vault.job_made_before(ctx, snapshot, id, allowed.event).await;
         }
     };
     check_room(vault, tenant).await?;

@@ -7,7 +7,7 @@ use strongroom_storage::{KeyRange, Row, RowKey};
 use crate::imports::spool::{self, FileRow, Spool};
 use crate::imports::upload::reject;
 use crate::jobs::Errand;
-use crate::records::{Gathered, Imported, MayImport, NO_SUCH_RECORD, gather, may_import};
+use crate::records::{Gathered, IMPORT, Imported, Intent, May, NO_SUCH_RECORD, gather, may};
 use crate::rows::damaged;
 use crate::snapshot::{Loaded, Snapshot};
 use crate::{Flaw, TenantCtx, Vault, VaultError, keyspace};
@@ -72,13 +72,13 @@ impl Vault {
         let waits = import.may_wait();
         let import = import.clone();
         let rows = Spool::read(self, key, row).await?;
-        let (snapshot, allowed) =
-            may_import(ctx, snapshot, &import.collection, "record.import").await?;
+        let intent = Intent::to_create(&import.collection, IMPORT);
+        let (snapshot, allowed) = may(ctx, snapshot, &intent).await?;
         let (lines, records): (Vec<u64>, Vec<_>) =
             rows.into_iter().map(|row| (row.line, row.record)).unzip();
         let Gathered { writer, outcomes, touches } =
             gather(ctx, snapshot, &allowed, &records).await?;
-        let MayImport { collection, event, .. } = allowed;
+        let May { collection, event, .. } = allowed;
         let event = if import.dry_run { event } else { AuditEvent { touches, ..event } };
         let (mut batch, grown) = if import.dry_run {
             (writer.snapshot.into_batch(), None)

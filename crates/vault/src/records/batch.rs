@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use strongroom_access_policy::{AccessRequest, Facts, Granted, Refusal, decide_list};
+use strongroom_access_policy::{Granted, Refusal};
 use strongroom_crypto::Key;
 use strongroom_model::{
     Action, AuditEvent, AuditObject, Collection, CollectionName, CollectionNumber, ExternalId,
@@ -15,6 +15,7 @@ use crate::caller::Who;
 use crate::idempotency::{BeforeBatch, Slot};
 use crate::index::Index;
 use crate::records::SealedRecord;
+use crate::records::may::{Intent, May, may};
 use crate::snapshot::{Gone, Loaded, Snapshot};
 use crate::trail::{Attempted, answered};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
@@ -260,29 +261,11 @@ impl Vault {
         ctx: &TenantCtx,
         asked: Changes<'_>,
     ) -> Result<Beginning<'v>, VaultError> {
-        let Changes { action, code, .. } = asked;
-        let mut snapshot = Snapshot::new(self);
-        let who = snapshot.who(ctx).await?;
-        let object = AuditObject::Tenant(ctx.tenant());
-        let mut attempted = Attempted { principal: who.principal, action, code, object };
-        let Some(collection) = snapshot.collection(ctx.tenant(), asked.collection).await? else {
-            return self.refuse_absent(ctx, snapshot, who, attempted).await;
-        };
-        attempted.object = AuditObject::Collection(collection.number);
-        let refusal = {
-            let held = who.held();
-            let facts = Facts { collection: Some(&collection.value), ..held.facts() };
-            let request = AccessRequest {
-                purpose: ctx.about().purpose.as_ref(),
-                address: ctx.about().address,
-                ..AccessRequest::new(action)
-            };
-            decide_list(&facts, &request, self.now()).err()
-        };
-        if let Some(refusal) = refusal {
-            return self.refuse(ctx, snapshot, attempted, refusal).await;
-        }
-        match snapshot.before_batch(ctx, asked.idempotency).await? {
+        let Changes { collection, action, code, idempotency } = asked;
+        let intent = Intent { collection, action, code, wanted: None };
+        let (mut snapshot, May { who, collection, event, .. }) =
+            may(ctx, Snapshot::new(self), &intent).await?;
+        match snapshot.before_batch(ctx, idempotency).await? {
             BeforeBatch::Never(slot) => {
                 let lines = BatchLines::new(ctx, who.principal, action, code);
                 let shared = Shared { who, collection, lines, named: BTreeSet::new() };
@@ -290,7 +273,7 @@ impl Vault {
             }
             BeforeBatch::Done(ids) => {
                 let outcomes = self.present(ctx, &mut snapshot, &collection, action, ids).await?;
-                let committed = self.put_on_record(ctx, snapshot, attempted.done()).await?;
+                let committed = self.put_on_record(ctx, snapshot, event).await?;
                 let lines = committed.places().to_vec();
                 Ok(Beginning::Repeated(Answer { value: outcomes, lines }))
             }
@@ -358,7 +341,18 @@ impl Vault {
         let failed = outcomes.into_iter().enumerate();
         let failed =
             failed.filter_map(|(place, outcome)| outcome.err().map(|error| (place, error)));
-        let error = VaultError::BatchFailed(failed.collect());
+        self.fail_with_refusals(ctx, snapshot, lines, VaultError::BatchFailed(failed.collect()))
+            .await
+    }
+
+    /// Answers an error for all of a batch, once the refusals among its items are on record.
+    pub(crate) async fn fail_with_refusals<T>(
+        &self,
+        ctx: &TenantCtx,
+        snapshot: Snapshot<'_>,
+        lines: BatchLines,
+        error: VaultError,
+    ) -> Result<T, VaultError> {
         let lines = lines.of_refusals().seal(self, ctx).await?;
         if lines.is_empty() {
             return Err(error);

@@ -129,6 +129,13 @@ async fn once(
         });
     }
 
+    // Whoever may see something of a collection learns which fields it does not have.
+    let mut checked = decided.iter().flatten().map(|allowed| allowed.named.columns.check());
+    if let Err(error) = checked.try_for_each(|columns| columns) {
+        drop(checked);
+        return vault.fail_with_refusals(ctx, snapshot, lines, error).await;
+    }
+
     // The record of them.
     let persons: Vec<SubjectId> =
         decided.iter().flatten().filter_map(|allowed| person(&allowed.found.subject)).collect();
@@ -185,7 +192,7 @@ async fn name(
         let mut aside = Snapshot::new(snapshot.vault);
         let named = match aside.collection(ctx.tenant(), name).await? {
             Some(collection) => Ok(Named {
-                columns: columns(name, wanted.wanted.get(name), &collection)?,
+                columns: columns(name, wanted.wanted.get(name), &collection),
                 collection,
             }),
             None => Err(aside.gone()),
@@ -196,21 +203,12 @@ async fn name(
     Ok(collections)
 }
 
-fn columns(
-    name: &CollectionName,
-    wanted: Option<&Wanted>,
-    collection: &Collection,
-) -> Result<Columns, VaultError> {
-    let columns = wanted.cloned().unwrap_or_default().columns(collection);
-    columns.map_err(|error| match error {
-        VaultError::Invalid(mut flaws) => {
-            for flaw in &mut flaws {
-                flaw.pointer.insert_str(0, &format!("/shown/{name}"));
-            }
-            VaultError::Invalid(flaws)
-        }
-        other => other,
-    })
+fn columns(name: &CollectionName, wanted: Option<&Wanted>, collection: &Collection) -> Columns {
+    let mut columns = wanted.map(|wanted| wanted.columns(collection)).unwrap_or_default();
+    for flaw in &mut columns.unknown {
+        flaw.pointer.insert_str(0, &format!("/shown/{name}"));
+    }
+    columns
 }
 
 /// The records, the heads of those that are there open. What was read of them becomes facts.

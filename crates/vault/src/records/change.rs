@@ -156,7 +156,7 @@ pub(crate) async fn prepare(
     let tenant = ctx.tenant();
     let collection = writer.collection().clone();
     let opened = vault.open_head(target.key, tenant, &collection, target.record, target.sealed)?;
-    let written = numbers(&collection, wanted.fields)?;
+    let (written, unknown) = numbers(&collection, wanted.fields);
     let asked = Asked { written: &written, ..Asked::default() };
     let decide_as = |head: &RecordHead, action, asked| {
         let facts = record_facts(target.record, head, target.subject);
@@ -165,6 +165,9 @@ pub(crate) async fn prepare(
 
     let granted = decide_as(&opened.head, Action::Update, asked).map_err(VaultError::Refused)?;
     let granted = granted.spend();
+    if !unknown.is_empty() {
+        return Err(VaultError::Invalid(unknown));
+    }
     wanted.expected.check(target.sealed.version)?;
     // What the caller sees of the record when reading it: a mask sent back is told by that.
     let masks = decide_as(&opened.head, Action::Read, Asked::default())
@@ -206,11 +209,12 @@ pub(crate) async fn prepare(
     Ok(Prepared { granted, written, head, fields, version, sealed })
 }
 
-/// The numbers of the fields that are sent, ascending.
+/// The numbers of the fields that are sent, ascending, and what names no field: whoever may not change
+/// the record does not learn that.
 fn numbers(
     collection: &Collection,
     sent: &[(FieldName, ClearValue)],
-) -> Result<Vec<FieldNumber>, VaultError> {
+) -> (Vec<FieldNumber>, Vec<Flaw>) {
     let mut flaws = Vec::new();
     let mut numbers = Vec::with_capacity(sent.len());
     for (name, _) in sent {
@@ -223,7 +227,7 @@ fn numbers(
         }
     }
     numbers.sort_unstable();
-    if flaws.is_empty() { Ok(numbers) } else { Err(VaultError::Invalid(flaws)) }
+    (numbers, flaws)
 }
 
 /// A caller who sees a mask and sends it back would destroy the value.

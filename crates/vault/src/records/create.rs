@@ -11,12 +11,16 @@ use tracing::Instrument;
 use crate::idempotency::Before;
 use crate::index::Index;
 use crate::records::known::Asked;
+use crate::records::may::{Intent, May, may};
 use crate::records::read::read_made;
 use crate::records::view::{Contents, Known, RecordView, disclose_written, shown_event};
 use crate::records::writer::{Writer, make_room};
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, spans};
+
+/// What the line of a creation is called.
+const CODE: &str = "record.create";
 
 /// What is wanted.
 pub struct CreateRecord {
@@ -99,17 +103,13 @@ struct Made {
 async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<Made, VaultError> {
     let tenant = ctx.tenant();
     let ticket = vault.admission.enter();
-    let mut snapshot = Snapshot::new(vault);
-    let who = snapshot.who(ctx).await?;
-    let Some(collection) = snapshot.collection(tenant, &wanted.collection).await? else {
-        let attempted = Attempted {
-            principal: who.principal,
-            action: Action::Create,
-            code: "record.create",
-            object: AuditObject::Tenant(tenant),
-        };
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
+    // Whether they may create anything here: whoever may not learns nothing of fields and ids.
+    let intent = Intent::to_create(&wanted.collection, CODE);
+    let (mut snapshot, May { who, collection, .. }) =
+        may(ctx, Snapshot::new(vault), &intent).await?;
+    let attempted =
+        |object| Attempted { principal: who.principal, action: Action::Create, code: CODE, object };
+    let in_collection = AuditObject::Collection(collection.number);
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await {
         Ok(Before::Never(slot)) => slot,
         Ok(Before::Made(id)) => {
@@ -117,43 +117,24 @@ async fn once(vault: &Vault, ctx: &TenantCtx, wanted: &CreateRecord) -> Result<M
         }
         // What the request made has been erased, and with it all that is known of the request.
         Err(VaultError::Erased(_)) => {
-            let object = AuditObject::Collection(collection.number);
-            let attempted = Attempted {
-                principal: who.principal,
-                action: Action::Create,
-                code: "record.create",
-                object,
-            };
             snapshot.presume_erased();
+            let attempted = attempted(in_collection);
             return vault.refuse_absent(ctx, snapshot, who, attempted).await;
         }
         Err(error) => return Err(error),
     };
     let index = Index::of_records(tenant, &collection);
     make_room(&mut snapshot, index, std::slice::from_ref(&wanted.record)).await?;
-    let number = collection.number;
     let mut writer = Writer::new(snapshot, ctx, collection.clone(), 1);
     let planned = match writer.plan(ctx, &who, &wanted.record).instrument(spans::deciding()).await {
         Err(VaultError::Refused(refusal)) => {
-            let object = AuditObject::Collection(number);
-            let attempted = Attempted {
-                principal: who.principal,
-                action: Action::Create,
-                code: "record.create",
-                object,
-            };
+            let attempted = attempted(in_collection);
             return vault.refuse(ctx, writer.snapshot, attempted, refusal).await;
         }
         planned => planned?,
     };
-    let object = AuditObject::Record(number, planned.id);
-    let attempted = Attempted {
-        principal: who.principal,
-        action: Action::Create,
-        code: "record.create",
-        object,
-    };
-    let event = attempted.allowed(&planned.granted, vec![planned.touch()]);
+    let object = AuditObject::Record(collection.number, planned.id);
+    let event = attempted(object).allowed(&planned.granted, vec![planned.touch()]);
     // What the caller sees of it is decided on the same facts, and goes on record in the same commit.
     let subject = writer.subject_facts(planned.head.subject);
     let facts = RecordFacts { id: planned.id, head: &planned.head, subject };

@@ -1,22 +1,21 @@
 //! Somebody brings in many records at once; each has its own outcome.
 
-use strongroom_access_policy::{AccessRequest, Facts, decide_list};
-use strongroom_model::{
-    Action, AuditEvent, AuditObject, Collection, CollectionName, RecordId, Touch,
-};
+use strongroom_model::{AuditEvent, CollectionName, RecordId, Touch};
 
-use crate::caller::Who;
 use crate::idempotency::Before;
 use crate::index::Index;
 use crate::records::create::NewRecord;
+use crate::records::may::{Intent, May, may};
 use crate::records::writer::{Writer, make_room};
 use crate::rows::OwnerLeaf;
-use crate::snapshot::{Loaded, Snapshot, attempt};
-use crate::trail::Attempted;
+use crate::snapshot::{Snapshot, attempt};
 use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
 
 /// Most records in one request.
 pub const IMPORT_ITEMS_MAX: usize = 500;
+
+/// What the lines of an import are called.
+pub(crate) const IMPORT: &str = "record.import";
 
 /// What is wanted.
 pub struct ImportRecords {
@@ -62,8 +61,8 @@ async fn once(
 ) -> Result<Answer<Vec<Imported>>, VaultError> {
     let tenant = ctx.tenant();
     let _ticket = vault.admission.enter();
-    let (mut snapshot, allowed) =
-        may_import(ctx, Snapshot::new(vault), &wanted.collection, "record.import").await?;
+    let intent = Intent::to_create(&wanted.collection, IMPORT);
+    let (mut snapshot, allowed) = may(ctx, Snapshot::new(vault), &intent).await?;
     // A repeated import finds its records by their external ids; the row only tells other bodies apart.
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
         Before::Never(slot) => slot,
@@ -80,58 +79,6 @@ async fn once(
     let committed = vault.store.commit(batch).await?;
     grown.keep(vault);
     Ok(Answer { value: outcomes, lines: committed.places().to_vec() })
-}
-
-/// That somebody may create records of a collection, as it goes on record.
-pub(crate) struct MayImport {
-    pub(crate) who: Who,
-    pub(crate) collection: Loaded<Collection>,
-    pub(crate) event: AuditEvent,
-}
-
-/// Decides whether the caller may create records of a collection at all: whoever may not does not learn
-/// which external ids there are.
-///
-/// # Errors
-/// A refusal, which is on record.
-pub(crate) async fn may_import<'v>(
-    ctx: &TenantCtx,
-    mut snapshot: Snapshot<'v>,
-    collection: &CollectionName,
-    code: &'static str,
-) -> Result<(Snapshot<'v>, MayImport), VaultError> {
-    let vault = snapshot.vault;
-    let tenant = ctx.tenant();
-    let who = snapshot.who(ctx).await?;
-    let mut attempted = Attempted {
-        principal: who.principal,
-        action: Action::Create,
-        code,
-        object: AuditObject::Tenant(tenant),
-    };
-    let Some(collection) = snapshot.collection(tenant, collection).await? else {
-        return vault.refuse_absent(ctx, snapshot, who, attempted).await;
-    };
-    attempted.object = AuditObject::Collection(collection.number);
-    let decision = {
-        let held = who.held();
-        let facts = Facts { collection: Some(&collection.value), ..held.facts() };
-        let request = AccessRequest {
-            purpose: ctx.about().purpose.as_ref(),
-            address: ctx.about().address,
-            ..AccessRequest::new(Action::Create)
-        };
-        decide_list(&facts, &request, vault.now())
-            .map(|permit| (permit.rule(), permit.purpose().map(ToString::to_string)))
-    };
-    match decision {
-        Ok((rule, purpose)) => {
-            let purpose = purpose.unwrap_or_default();
-            let event = AuditEvent { rule: Some(rule), purpose, ..attempted.done() };
-            Ok((snapshot, MayImport { who, collection, event }))
-        }
-        Err(refusal) => vault.refuse(ctx, snapshot, attempted, refusal).await,
-    }
 }
 
 /// Records that can be created, gathered for one commit.
@@ -151,7 +98,7 @@ pub(crate) struct Gathered<'v> {
 pub(crate) async fn gather<'v>(
     ctx: &TenantCtx,
     mut snapshot: Snapshot<'v>,
-    allowed: &MayImport,
+    allowed: &May,
     items: &[NewRecord],
 ) -> Result<Gathered<'v>, VaultError> {
     let index = Index::of_records(ctx.tenant(), &allowed.collection);

@@ -138,6 +138,18 @@ impl DecidedContents {
         self.entries.len()
     }
 
+    /// A cursor to what comes after the page, if anything does.
+    pub(crate) async fn next(
+        &self,
+        vault: &Vault,
+        ctx: &TenantCtx,
+    ) -> Result<Option<String>, VaultError> {
+        let Some(last) = self.last.filter(|_| !self.ended) else { return Ok(None) };
+        let list = keyspace::records_prefix(ctx.tenant(), self.collection.number);
+        let last = keyspace::record(ctx.tenant(), self.collection.number, last);
+        Ok(Some(vault.seal_cursor(ctx, list.as_bytes(), last.as_bytes()).await?))
+    }
+
     /// Opens what the caller sees of the records, after that is on record.
     pub(crate) fn disclose<T>(
         self,
@@ -199,16 +211,8 @@ async fn once<T>(
         decide_page(vault, ctx, Snapshot::new(vault), &sought).await?;
     let committed = vault.put_on_record(ctx, snapshot, event).await?;
     let collection = contents.collection.clone();
-    let next = contents.last.filter(|_| !contents.ended);
+    let next = contents.next(vault, ctx).await?;
     let items = contents.disclose(&committed, &walk.show)?;
-    let next = match next {
-        Some(last) => {
-            let list = keyspace::records_prefix(ctx.tenant(), collection.number);
-            let last = keyspace::record(ctx.tenant(), collection.number, last);
-            Some(vault.seal_cursor(ctx, list.as_bytes(), last.as_bytes()).await?)
-        }
-        None => None,
-    };
     let records = Listed { items, next };
     Ok(Answer { value: Walked { collection, records }, lines: committed.places().to_vec() })
 }
@@ -239,7 +243,7 @@ pub(crate) async fn decide_page<'v>(
         return vault.refuse_absent(ctx, snapshot, who, attempted).await;
     };
     attempted.object = AuditObject::Collection(collection.number);
-    let columns = sought.wanted.columns(&collection)?;
+    let columns = sought.wanted.columns(&collection);
 
     // The decision: once for the list, then for each record from its head.
     let held = who.held();
@@ -255,6 +259,7 @@ pub(crate) async fn decide_page<'v>(
         Ok(permit) => permit,
         Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
     };
+    columns.check()?;
 
     let prefix = keyspace::records_prefix(tenant, collection.number);
     let list = prefix.as_bytes();

@@ -45,7 +45,7 @@ async fn once(
     let known =
         vault.know(ctx, &wanted.collection, wanted.record, Action::Read, "record.read").await?;
     let KnownRecord { snapshot, who, collection, subject, sealed, key, attempted } = known;
-    let columns = wanted.wanted.columns(&collection)?;
+    let columns = wanted.wanted.columns(&collection);
     let opened = vault.open_head(&key, ctx.tenant(), &collection, wanted.record, &sealed)?;
 
     // The decision.
@@ -62,6 +62,7 @@ async fn once(
         Ok(permit) => permit,
         Err(refusal) => return vault.refuse(ctx, snapshot, attempted, refusal).await,
     };
+    columns.check()?;
     let about = person(&subject);
     let (snapshot, attempted) =
         vault.count_subjects(ctx, snapshot, &who, attempted, about.as_slice()).await?;

@@ -9,11 +9,11 @@ use strongroom_model::{
 };
 use strongroom_storage::Committed;
 
-use crate::VaultError;
 use crate::admission::Ticket;
 use crate::records::codec::Opened;
 use crate::rows::damaged;
 use crate::trail::Attempted;
+use crate::{Flaw, VaultError};
 
 /// Which fields of records are wanted.
 #[derive(Debug, Clone, Default)]
@@ -25,32 +25,47 @@ pub struct Wanted {
 }
 
 /// The numbers of what is wanted.
+#[derive(Default)]
 pub(crate) struct Columns {
     pub(crate) requested: Option<Vec<FieldNumber>>,
     pub(crate) reveal: Vec<FieldNumber>,
+    /// What names no field of the collection.
+    pub(crate) unknown: Vec<Flaw>,
+}
+
+impl Columns {
+    /// Refuses what names no field. It comes after the decision: whoever may not see anything of the
+    /// collection does not learn which fields it has.
+    ///
+    /// # Errors
+    /// [`VaultError::Invalid`].
+    pub(crate) fn check(&self) -> Result<(), VaultError> {
+        if self.unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(VaultError::Invalid(self.unknown.clone()))
+        }
+    }
 }
 
 impl Wanted {
     /// Finds the fields' numbers.
-    ///
-    /// # Errors
-    /// [`VaultError::Invalid`] for a field that the collection does not have.
-    pub(crate) fn columns(&self, collection: &Collection) -> Result<Columns, VaultError> {
-        let number = |pointer: &str, name: &FieldName| {
-            let field = collection.field(name);
-            let field =
-                field.ok_or_else(|| VaultError::invalid(pointer, format!("no field `{name}`")))?;
-            Ok::<_, VaultError>(field.number)
+    pub(crate) fn columns(&self, collection: &Collection) -> Columns {
+        let mut unknown = Vec::new();
+        let mut numbers = |pointer: &str, names: &[FieldName]| -> Vec<FieldNumber> {
+            let known = names.iter().filter_map(|name| {
+                let field = collection.field(name);
+                if field.is_none() {
+                    let detail = format!("no field `{name}`");
+                    unknown.push(Flaw { pointer: pointer.to_owned(), detail });
+                }
+                field.map(|field| field.number)
+            });
+            known.collect()
         };
-        let requested = match &self.fields {
-            None => None,
-            Some(names) => {
-                Some(names.iter().map(|name| number("/fields", name)).collect::<Result<_, _>>()?)
-            }
-        };
-        let reveal =
-            self.reveal.iter().map(|name| number("/reveal", name)).collect::<Result<_, _>>()?;
-        Ok(Columns { requested, reveal })
+        let requested = self.fields.as_ref().map(|names| numbers("/fields", names));
+        let reveal = numbers("/reveal", &self.reveal);
+        Columns { requested, reveal, unknown }
     }
 }
 
