@@ -296,6 +296,11 @@ mod tests {
                 "pointer: \"/parts/1/number\"",
             ),
             (
+                "{\"name\":\"a\",\"parts\":[{\"number\":-1}]}",
+                "invalid_json",
+                "expected a whole number from 0 to",
+            ),
+            (
                 "{\"name\":\"a\",\n \"email\":\"nobody\"}",
                 "code: \"invalid\"",
                 "pointer: \"/email\"",

@@ -96,7 +96,7 @@ pub(crate) struct FormatQuery {
 pub(crate) struct PartQuery {
     /// The line of the file on which the first row of the part begins, so that rejects have the lines
     /// of the file; if absent, they are counted from the beginning of the part.
-    #[param(value_type = Option<u64>, minimum = 1, nullable = false, required = false)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776u64, nullable = false, required = false)]
     first_line: Option<String>,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn first_line(parts: &Parts) -> Result<Option<u64>, Problem> {
     line.map(Some).ok_or_else(wrong)
 }
 
-/// The greatest number of a line.
+/// The greatest number of a line; the document has it too.
 const LINES_MAX: u64 = 1 << 40;
 
 impl<S: Sync> FromRequestParts<S> for Format {

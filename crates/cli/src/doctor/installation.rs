@@ -46,18 +46,25 @@ pub(super) async fn look(settings: &ServeSettings) -> (Vec<Finding>, Installatio
     };
     // The settings' own check has said so.
     let Ok(url) = StoreUrl::parse(named) else { return (Vec::new(), installation) };
-    if let StoreUrl::Postgres(_) = url {
-        return database(settings, url).await;
-    }
-    let Some(folder) = url.path().map(Path::to_owned) else {
-        let finding = Finding::fail("store", "a `memory:` store keeps nothing")
-            .mend("strongroom init --store redb:FOLDER");
-        return (vec![finding], installation);
+    let folder = url.path().map(Path::to_owned);
+    let (mut found, opened) = match (&url, &folder) {
+        (StoreUrl::Postgres(_), _) => database(url, &mut installation).await,
+        (_, Some(folder)) => store(url, folder, &mut installation).await,
+        (_, None) => {
+            let finding = Finding::fail("store", "a `memory:` store keeps nothing")
+                .mend("strongroom init --store redb:FOLDER");
+            return (vec![finding], installation);
+        }
     };
-    let (mut found, opened) = store(url, &folder, &mut installation).await;
-    let path = settings.holder.clone().unwrap_or_else(|| folder.join(HOLDER_FILE));
-    found.extend(holder(&path, Some(&folder), opened.as_deref(), &mut installation).await);
-    found.push(seal_key(settings.seal_key_file.as_deref(), Some(&folder)));
+    let beside = folder.as_ref().map(|folder| folder.join(HOLDER_FILE));
+    found.extend(match settings.holder.clone().or(beside) {
+        Some(path) => holder(&path, folder.as_deref(), opened.as_deref(), &mut installation).await,
+        None => vec![
+            Finding::fail("holder", "a database has no folder for the holder")
+                .mend("name the holder's file with `--holder`"),
+        ],
+    });
+    found.push(seal_key(settings.seal_key_file.as_deref(), folder.as_deref()));
     found.extend(settings.tls_key.as_deref().map(tls_key));
     if let Some(store) = &opened {
         found.push(time(&**store).await);
@@ -68,10 +75,12 @@ pub(super) async fn look(settings: &ServeSettings) -> (Vec<Finding>, Installatio
     (found, installation)
 }
 
-/// Looks at a store in a database and at what belongs to it on this machine.
-async fn database(settings: &ServeSettings, url: StoreUrl) -> (Vec<Finding>, Installation) {
+/// Opens a store in a database as the server would.
+async fn database(
+    url: StoreUrl,
+    installation: &mut Installation,
+) -> (Vec<Finding>, Option<Arc<dyn Store>>) {
     const CHECK: &str = "store";
-    let mut installation = Installation::default();
     let shown = url.to_string();
     let opened = tokio::task::spawn_blocking(move || strongroom_storage::open(&url)).await;
     let (finding, opened) = match opened {
@@ -87,25 +96,7 @@ async fn database(settings: &ServeSettings, url: StoreUrl) -> (Vec<Finding>, Ins
         Ok(Err(error)) => (Finding::fail(CHECK, error.to_string()), None),
         Err(_) => (Finding::fail(CHECK, "opening it was cut short"), None),
     };
-    let mut found = vec![finding];
-    match &settings.holder {
-        Some(path) => {
-            found.extend(holder(path, None, opened.as_deref(), &mut installation).await);
-        }
-        None => found.push(
-            Finding::fail("holder", "a database has no folder for the holder")
-                .mend("name the holder's file with `--holder`"),
-        ),
-    }
-    found.push(seal_key(settings.seal_key_file.as_deref(), None));
-    found.extend(settings.tls_key.as_deref().map(tls_key));
-    if let Some(store) = &opened {
-        found.push(time(&**store).await);
-    }
-    if installation.is_in_use || installation.is_at_rest {
-        found.push(second_home());
-    }
-    (found, installation)
+    (vec![finding], opened)
 }
 
 /// Opens the store as the server would, unless that could leave files behind which the server's
