@@ -54,22 +54,41 @@ impl Rows {
     /// Those of the engine.
     pub(crate) fn load(&self, path: &Path, commits: usize) -> Result<Duration, Failure> {
         let begun = Start::now();
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+        let database = create(path)?;
         for rows in self.0.chunks(self.0.len().div_ceil(commits.max(1)).max(1)) {
-            let mut transaction = database.begin_write()?;
-            transaction.set_durability(Durability::Immediate)?;
-            transaction.set_two_phase_commit(true);
-            transaction.set_quick_repair(true);
-            {
-                let mut table = transaction.open_table(ROWS)?;
-                for (key, value) in rows {
-                    table.insert(key.as_bytes(), value.as_slice())?;
-                }
-            }
-            transaction.commit()?;
+            commit(&database, rows.iter().map(|(key, value)| (key.as_bytes(), value.as_slice())))?;
         }
         Ok(begun.elapsed())
     }
+}
+
+/// A new database of the bare engine, with as much memory as the server gives its own.
+///
+/// # Errors
+/// Those of the engine.
+pub(crate) fn create(path: &Path) -> Result<Database, Failure> {
+    Ok(Database::builder().set_cache_size(CACHE_BYTES).create(path)?)
+}
+
+/// Puts rows in one commit that is as durable as the server's.
+///
+/// # Errors
+/// Those of the engine.
+pub(crate) fn commit<'r>(
+    database: &Database,
+    rows: impl Iterator<Item = (&'r [u8], &'r [u8])>,
+) -> Result<(), Failure> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    {
+        let mut table = transaction.open_table(ROWS)?;
+        for (key, value) in rows {
+            table.insert(key, value)?;
+        }
+    }
+    Ok(transaction.commit()?)
 }
 
 /// Kibibytes for each of so many things.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redb::{Database, Durability, TableDefinition};
 use strongroom_storage::{Batch, RowKey, Store, StoreUrl};
 use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::load::{count, mixed};
+use crate::raw;
 use crate::report::median;
 use crate::time::Start;
 
@@ -24,9 +24,6 @@ const SINGLE: &[usize] = &[400];
 /// The sizes of the values of the rows that come with a record: head of its person, record, place in the
 /// manifest, page and entry of an index.
 const CREATION: &[usize] = &[150, 900, 120, 60, 80];
-const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-/// As much as the stores give their own databases.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Measures every engine, store and bare engine by turns, and gives a table.
 ///
@@ -160,19 +157,10 @@ type Commit = Box<dyn FnMut(Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), Failure>>;
 fn bare(engine: &str, path: &Path) -> Result<Commit, Failure> {
     Ok(match engine {
         "redb" => {
-            let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+            let database = raw::create(path)?;
             Box::new(move |rows| {
-                let mut transaction = database.begin_write()?;
-                transaction.set_durability(Durability::Immediate)?;
-                transaction.set_two_phase_commit(true);
-                transaction.set_quick_repair(true);
-                {
-                    let mut table = transaction.open_table(ROWS)?;
-                    for (key, value) in rows {
-                        table.insert(key.as_slice(), value.as_slice())?;
-                    }
-                }
-                Ok(transaction.commit()?)
+                let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+                raw::commit(&database, rows)
             })
         }
         "fjall" => {

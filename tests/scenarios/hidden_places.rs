@@ -37,7 +37,7 @@ fn questions(collection: &str, record: &str) -> Vec<(&'static str, String, Optio
         ("PUT", format!("{records}:upsert"), Some(item.clone())),
         ("PATCH", one.clone(), Some(unknown)),
         ("DELETE", one, None),
-        ("POST", format!("{records}:import"), Some(json!({"items": [item.clone()]}))),
+        ("POST", format!("{records}:import"), Some(json!({"items": [item]}))),
         ("POST", format!("{records}:batchCreate"), Some(json!({"items": [item]}))),
         ("POST", format!("{records}:batchPatch"), Some(json!({"items": [change]}))),
         ("POST", format!("{records}:batchDelete"), Some(json!({"items": [{"id": record}]}))),
