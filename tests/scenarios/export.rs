@@ -45,7 +45,14 @@ pub(crate) fn client(caller: &Caller) -> (Client, Place) {
 
 fn wanted(collection: &str, format: Format, part_records: u32) -> Export {
     let collection = collection.parse().unwrap();
-    Export { collection, format, shown: Shown::default(), part_records, references: true }
+    Export {
+        collection,
+        format,
+        shown: Shown::default(),
+        part_records,
+        references: true,
+        assignees: false,
+    }
 }
 
 /// What a record is, without what belongs to one server: references as the external ids of what they
@@ -245,6 +252,19 @@ async fn import_with(
     summary.unwrap()
 }
 
+/// Declares collections of a clinic at another tenant.
+async fn declare_again(clinic: &Clinic, tenant: &Tenant, collections: &[&str]) {
+    for name in collections {
+        let declared = clinic.tenant.owner.get(&format!("/collections/{name}")).await.ok();
+        let fields = declared["fields"].as_array().unwrap();
+        let fields: Vec<(&str, Value)> = fields
+            .iter()
+            .map(|field| (field["name"].as_str().unwrap(), field["type"].clone()))
+            .collect();
+        tenant.collection(name, declared["subject"].clone(), &fields).await;
+    }
+}
+
 #[tokio::test]
 async fn an_export_that_is_brought_into_another_server_gives_the_same_records() {
     let (server, clinic) = opened().await;
@@ -282,19 +302,7 @@ async fn an_export_that_is_brought_into_another_server_gives_the_same_records() 
 
     let second = Server::memory().await;
     let tenant = second.tenant("Harbour Street Clinic").await;
-    for name in ["patients", "visits"] {
-        let path = format!("/collections/{name}");
-        let declared = clinic.tenant.owner.get(&path).await.ok();
-        let fields: Vec<(String, Value)> = declared["fields"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|field| (field["name"].as_str().unwrap().to_owned(), field["type"].clone()))
-            .collect();
-        let fields: Vec<(&str, Value)> =
-            fields.iter().map(|(name, kind)| (name.as_str(), kind.clone())).collect();
-        tenant.collection(name, declared["subject"].clone(), &fields).await;
-    }
+    declare_again(&clinic, &tenant, &["patients", "visits"]).await;
     let into = tenant.key(&second, &["owner"]).await;
     // In the wrong order: what refers to records that are not there yet is rejected, and nothing else.
     let visits = Mapping::of_export("visits".parse().unwrap());
@@ -436,4 +444,76 @@ async fn files_that_are_broken_stop_no_more_than_they_must() {
     let zero = b"\x00\n{\"n\":\"E-1\",\"name\":\"Eve\"}\n".to_vec();
     let summary = run("zero.ndjson", zero).await.unwrap();
     assert_eq!((summary.created, summary.rejected), (1, 1));
+}
+
+/// A user with this external id, if any: their id.
+async fn colleague(tenant: &Tenant, name: &str, external_id: Option<&str>) -> String {
+    let body = json!({"name": name, "classes": ["clerk"], "external_id": external_id});
+    let made = tenant.owner.post("/users", body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    made.id()
+}
+
+#[tokio::test]
+async fn records_are_assigned_to_the_same_people_elsewhere_where_their_external_ids_are_known() {
+    let (server, clinic) = opened().await;
+    let known = colleague(&clinic.tenant, "Karla", Some("staff-1")).await;
+    let unknown = colleague(&clinic.tenant, "Uwe", None).await;
+    let both = json!([{"external_id": "staff-1"}, unknown, known]);
+    let body = json!({"external_id": "A-1", "assignees": both, "fields": {"name": "Ann"}});
+    let made = clinic.tenant.record("patients", body).await;
+    assert_eq!(made["assignees"], json!([known, unknown]), "each once, as ids");
+    let patient = clinic.patient(0);
+    let assign = json!({"assignees": [{"external_id": "staff-1"}]});
+    let changed = clinic.tenant.owner.patch_if(&patient, "*", assign).await.ok();
+    assert_eq!(changed["assignees"], json!([known]));
+    for nobody in ["staff-2", "STAFF-1"] {
+        let assign = json!({"assignees": [{"external_id": nobody}]});
+        let refused = clinic.tenant.owner.patch_if(&patient, "*", assign).await;
+        let problem = refused.refused(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/assignees/0", "{problem}");
+    }
+
+    let folder = TempDir::new().unwrap();
+    let to = folder.path().join("patients.ndjson");
+    let wanted = Export { assignees: true, ..wanted("patients", Format::Ndjson, 2) };
+    // External ids of users are for those who manage users.
+    let out = exporter(&server, &clinic.tenant, "exporter", "clear").await;
+    let (from, place) = client(&out);
+    let refused = export(from.at(place), &wanted, &to, false, |_| ()).await.unwrap_err();
+    assert!(matches!(refused, ExportError::Client(_)), "{refused}");
+    assert!(!to.exists());
+
+    let to = folder.path().join("assigned.ndjson");
+    let out = clinic.tenant.key(&server, &["owner"]).await;
+    let (from, place) = client(&out);
+    let summary = export(from.at(place), &wanted, &to, false, |_| ()).await.unwrap();
+    assert_eq!((summary.records, summary.unresolved), (4, 1));
+    let text = fs::read_to_string(&to).unwrap();
+    assert!(
+        text.contains("staff-1") && text.contains(&unknown) && !text.contains(&known),
+        "{text}"
+    );
+
+    let second = Server::memory().await;
+    let tenant = second.tenant("Harbour Street Clinic").await;
+    declare_again(&clinic, &tenant, &["patients"]).await;
+    let into = tenant.key(&second, &["owner"]).await;
+    let mapping = Mapping::of_export("patients".parse().unwrap());
+    let early = import_with(&into, &mapping, &to, folder.path()).await;
+    assert_eq!((early.created, early.rejected), (2, 2), "nobody has that external id there");
+    let rejects = fs::read_to_string(folder.path().join("rejects")).unwrap();
+    assert!(rejects.contains("/assignees/0"), "{rejects}");
+    fs::remove_file(folder.path().join("rejects")).unwrap();
+    let there = colleague(&tenant, "Karla", Some("staff-1")).await;
+    assert_ne!(there, known);
+    let late = import_with(&into, &mapping, &to, folder.path()).await;
+    assert_eq!((late.created, late.exists, late.rejected), (2, 2, 0), "{late:?}");
+    for (external_id, assigned) in
+        [("A-1", json!([there])), ("P-1", json!([there])), ("P-2", json!([]))]
+    {
+        let lookup = json!({"external_id": external_id});
+        let found = into.post("/collections/patients/records:lookup", lookup).await.ok();
+        assert_eq!(found["assignees"], assigned, "{external_id}");
+    }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use strongroom_model::{CollectionName, ExternalId, FieldName, RecordId, UserId};
+use strongroom_model::{CollectionName, ExternalId, FieldName, RecordId};
 
 use crate::call::Call;
-use crate::{Answer, ClientError, IfMatch, NewRecord, Problem, Record, Scoped};
+use crate::{Answer, ClientError, IfMatch, NamedUser, NewRecord, Problem, Record, Scoped};
 
 /// Most items of one batch.
 pub const BATCH_ITEMS_MAX: usize = 100;
@@ -98,7 +98,7 @@ pub struct ItemToChange {
     pub fields: Map<String, Value>,
     /// To whom it is assigned from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assignees: Option<Vec<UserId>>,
+    pub assignees: Option<Vec<NamedUser>>,
 }
 
 /// Changes that are to be made.

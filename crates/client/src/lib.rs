@@ -72,7 +72,7 @@ pub use receipts::Receipt;
 pub use records::{ImportResult, ImportStatus, NewRecord, Record, RecordChange, Shown};
 pub use recovery::{RecoveredOwner, Recovery, RecoveryNotice, RedeemedRecovery};
 pub use secret::Secret;
-pub use strongroom_tables::{Flaw, ImportItem, NamedSubject};
+pub use strongroom_tables::{Flaw, ImportItem, NamedSubject, NamedUser};
 pub use subjects::{NewSubject, Subject, SubjectRecord};
 pub use system::{PrincipalShown, ReceiptKey, SeenClass, Status, Unlocking, Whoami};
 pub use tenants::{NewOwner, NewTenant, NewTenantAnswer, Tenant, TenantBlueprint};

@@ -5,11 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_model::{
-    CollectionName, ExternalId, FieldName, Label, Purpose, RecordId, Timestamp, UserId,
+    CollectionName, ExternalId, FieldName, Label, Purpose, RecordId, Timestamp,
 };
 
 use crate::call::Call;
-use crate::{Answer, ClientError, Flaw, IfMatch, ImportItem, Listed, NamedSubject, Page, Scoped};
+use crate::{
+    Answer, ClientError, Flaw, IfMatch, ImportItem, Listed, NamedSubject, NamedUser, Page, Scoped,
+};
 
 /// An entry of a collection, as the caller sees it. It prints without its values.
 #[derive(Clone, Serialize, Deserialize)]
@@ -90,7 +92,7 @@ pub struct NewRecord {
     pub purposes: Option<Vec<Purpose>>,
     /// To whom it is assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assignees: Option<Vec<UserId>>,
+    pub assignees: Option<Vec<NamedUser>>,
     /// Its values.
     pub fields: Map<String, Value>,
 }
@@ -104,7 +106,7 @@ pub struct RecordChange {
     pub fields: Map<String, Value>,
     /// To whom it is assigned from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assignees: Option<Vec<UserId>>,
+    pub assignees: Option<Vec<NamedUser>>,
 }
 
 /// What became of one item of an import.

@@ -154,13 +154,15 @@ pub enum ActsAs {
     Itself,
 }
 
-/// For whom a request is to be made, as it names them.
-#[derive(Clone, PartialEq, Eq)]
+/// A user as requests name them: for whom one is made, or to whom a record is assigned.
+#[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub enum NamedUser {
     /// By their id.
-    Id(UserId),
+    #[n(0)]
+    Id(#[n(0)] UserId),
     /// By the id that the SaaS product has for them.
-    External(crate::ExternalId),
+    #[n(1)]
+    External(#[n(0)] crate::ExternalId),
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use strongroom_model::{ExternalId, Label, Timestamp};
 
 use crate::mapping::{FieldSource, Form, Given, Mapping, Member};
-use crate::{Cell, ExportedRecord, Flaw, ImportItem, NamedSubject, Row};
+use crate::{Cell, ExportedRecord, Flaw, ImportItem, NamedSubject, NamedUser, Row};
 
 impl Mapping {
     /// The record that a row is to become.
@@ -39,6 +39,7 @@ impl Mapping {
                 collected_at,
                 notice,
                 purposes: None,
+                assignees: Vec::new(),
                 fields,
             }),
             Some(_) | None => Err(flaws),
@@ -161,6 +162,8 @@ fn exported(row: &Row) -> Result<ImportItem, Vec<Flaw>> {
         ),
         notice: record.notice,
         purposes: Some(purposes.collect::<Result<_, _>>().map_err(malformed("/purposes"))?),
+        // Ids of users belong to the server that made the file.
+        assignees: record.assignees.into_iter().filter(NamedUser::is_external).collect(),
         fields: record.fields,
     })
 }

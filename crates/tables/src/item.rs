@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_model::{
-    CollectionName, ExternalId, Label, Purpose, RecordId, SubjectId, Timestamp,
+    CollectionName, ExternalId, Label, Purpose, RecordId, SubjectId, Timestamp, UserId,
 };
 
 /// One item of an import.
@@ -26,8 +26,34 @@ pub struct ImportItem {
     /// For what it may be used; absent: what the collection says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purposes: Option<Vec<Purpose>>,
+    /// To whom it is assigned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assignees: Vec<NamedUser>,
     /// Its values.
     pub fields: Map<String, Value>,
+}
+
+/// By what a record names a user to whom it is assigned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NamedUser {
+    /// A user that there is.
+    Id(UserId),
+    /// The user with this external id.
+    External {
+        /// The id that the SaaS product has for the user.
+        external_id: ExternalId,
+    },
+}
+
+impl NamedUser {
+    /// Whether it means the same user at every server.
+    pub(crate) const fn is_external(&self) -> bool {
+        match self {
+            Self::External { .. } => true,
+            Self::Id(_) => false,
+        }
+    }
 }
 
 /// By what a record names the person whom it is about.
@@ -75,9 +101,9 @@ pub struct ExportedRecord {
     pub created_at: String,
     /// When it was last changed, RFC 3339.
     pub changed_at: String,
-    /// To whom it is assigned.
+    /// To whom it is assigned: by their external ids where the export was told to write these.
     #[serde(default)]
-    pub assignees: Vec<String>,
+    pub assignees: Vec<NamedUser>,
     /// The values that the caller sees in the clear.
     pub fields: Map<String, Value>,
     /// What masks leave of others.

@@ -14,7 +14,7 @@ mod rows;
 mod template;
 
 pub use cut::{Part, Parts};
-pub use item::{ExportedRecord, Flaw, ImportItem, NamedSubject};
+pub use item::{ExportedRecord, Flaw, ImportItem, NamedSubject, NamedUser};
 pub use mapping::{Mapping, MappingError};
 pub use row::{Cell, Row};
 pub use rows::{Format, ReadRow, Rows, RowsError};

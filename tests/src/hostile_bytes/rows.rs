@@ -12,10 +12,10 @@ use strongroom_model::{
     CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget,
     Export, ExportFormat, ExportPart, Field, FieldNumber, FieldType, Given, GivenClass,
     GivenCollection, Import, Invitation, Job, JobId, JobItem, JobKind, JobOutcome, JobPart,
-    JobReject, JobState, Lease, ManagedBy, Mask, OpenJob, OpenJobs, PermissionClass, Principal,
-    RecordHead, RecordId, RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute, Session,
-    SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId, TenantState,
-    Timestamp, User, UserId, UserState,
+    JobReject, JobState, Lease, ManagedBy, Mask, NamedUser, OpenJob, OpenJobs, PermissionClass,
+    Principal, RecordHead, RecordId, RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute,
+    Session, SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId,
+    TenantState, Timestamp, User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -416,7 +416,10 @@ pub(super) fn row_seeds() -> Vec<Seed> {
             collected_at: Some(moment()),
             notice: Some(3),
             purposes: Some(vec![named("care")]),
-            assignees: Vec::new(),
+            assignees: vec![
+                NamedUser::Id(UserId::from_bytes([5; 16])),
+                NamedUser::External(named("staff-1")),
+            ],
             fields: vec![(named("note"), ClearValue::Text("seven".to_owned()))],
         },
     }];

@@ -1,8 +1,10 @@
 //! A part of a file: from its bytes to rows that are to become records, and those that cannot.
 
 use serde_json::Value;
-use strongroom_model::{ClearValue, FieldName};
-use strongroom_tables::{Format, ImportItem, Mapping, NamedSubject, ReadRow, Rows, RowsError};
+use strongroom_model::{ClearValue, FieldName, NamedUser};
+use strongroom_tables::{
+    self as tables, Format, ImportItem, Mapping, NamedSubject, ReadRow, Rows, RowsError,
+};
 use strongroom_vault::imports::{FileRow, PART_ROWS_MAX};
 use strongroom_vault::{Flaw, records};
 
@@ -58,7 +60,16 @@ fn item(mapping: &Mapping, row: &strongroom_tables::Row) -> Result<records::NewR
     let flaw = |flaw: strongroom_tables::Flaw| Flaw { pointer: flaw.pointer, detail: flaw.detail };
     let item =
         mapping.item(row).map_err(|flaws| flaws.into_iter().map(flaw).collect::<Vec<_>>())?;
-    let ImportItem { external_id, subject, source, collected_at, notice, purposes, fields } = item;
+    let ImportItem {
+        external_id,
+        subject,
+        source,
+        collected_at,
+        notice,
+        purposes,
+        assignees,
+        fields,
+    } = item;
     let mut values = Vec::with_capacity(fields.len());
     for (name, value) in fields {
         // The name may be the file's own, so it is not repeated where it is none.
@@ -84,7 +95,13 @@ fn item(mapping: &Mapping, row: &strongroom_tables::Row) -> Result<records::NewR
         collected_at,
         notice,
         purposes,
-        assignees: Vec::new(),
+        assignees: assignees
+            .into_iter()
+            .map(|named| match named {
+                tables::NamedUser::Id(id) => NamedUser::Id(id),
+                tables::NamedUser::External { external_id } => NamedUser::External(external_id),
+            })
+            .collect(),
         fields: values,
     })
 }

@@ -13,7 +13,7 @@ use strongroom_vault::records::{self, NamedRecord, Outcomes, RecordView, Written
 use strongroom_vault::{Expected, Idempotency};
 use utoipa::ToSchema;
 
-use super::wire::{NewRecord, Record};
+use super::wire::{Named, NewRecord, Record, UserShape, users};
 use crate::extract::FromBody;
 use crate::limits::IMPORT_BYTES_MAX;
 use crate::problem::{Problem, ProblemDocument};
@@ -180,10 +180,10 @@ struct ItemPatch {
     #[schema(value_type = BTreeMap<String, serde_json::Value>,
         example = json!({"phone": "+49 30 5550199", "fax": null}))]
     fields: Vec<(FieldName, ClearValue)>,
-    /// The users to whom it is to be assigned.
+    /// The users to whom it is to be assigned, each by their id or as `{"external_id": …}`.
     #[serde(default, deserialize_with = "crate::json::present")]
-    #[schema(value_type = Option<Vec<String>>, nullable = false)]
-    assignees: Option<Vec<UserId>>,
+    #[schema(value_type = Option<Vec<UserShape>>, nullable = false)]
+    assignees: Option<Vec<Named<UserId>>>,
 }
 
 impl BatchChanges {
@@ -205,6 +205,7 @@ impl BatchChanges {
             let ItemPatch { id, external_id, if_match, fields, assignees } = item;
             let record = named(place, id, external_id)?;
             let expected = if_match.map_or(Expected::Missing, |version| version.0);
+            let assignees = assignees.map(users);
             Ok(records::ItemChange { record, expected, fields, assignees })
         });
         let items = items.collect::<Result<_, Problem>>()?;

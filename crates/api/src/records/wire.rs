@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use strongroom_model::{
-    ClearValue, CollectionName, ExternalId, FieldName, Label, Purpose, RecordId, SubjectId,
-    Timestamp, UserId,
+    ClearValue, CollectionName, ExternalId, FieldName, Label, NamedUser, Purpose, RecordId,
+    SubjectId, Timestamp, UserId,
 };
 use strongroom_vault::{Expected, Idempotency, records};
 use utoipa::ToSchema;
@@ -29,7 +31,7 @@ pub(crate) struct NewRecord {
     /// absent. A subject whose external id there is not yet is made with the record.
     #[serde(default)]
     #[schema(value_type = Option<SubjectShape>)]
-    subject: Option<SubjectNamed>,
+    subject: Option<Named<SubjectId>>,
     /// Who gave the data.
     #[serde(default)]
     source: Option<Label>,
@@ -42,10 +44,10 @@ pub(crate) struct NewRecord {
     /// For what it may be used; for everything that the collection may, if absent.
     #[serde(default)]
     purposes: Option<Vec<Purpose>>,
-    /// The users to whom it is assigned.
+    /// The users to whom it is assigned, each by their id or as `{"external_id": …}`.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    assignees: Vec<UserId>,
+    #[schema(value_type = Vec<UserShape>)]
+    assignees: Vec<Named<UserId>>,
     /// Its fields by name. A reference is a record's id, or `{"external_id": …}`.
     #[serde(deserialize_with = "crate::json::members")]
     #[schema(value_type = BTreeMap<String, serde_json::Value>,
@@ -74,15 +76,44 @@ impl From<NewRecord> for records::NewRecord {
             assignees,
             fields,
         } = new;
-        let subject = subject.map(|named| named.0);
+        let subject = subject.map(records::NamedSubject::from);
+        let assignees = users(assignees);
         Self { external_id, subject, source, collected_at, notice, purposes, assignees, fields }
     }
 }
 
-/// By what a record names the person whom it is about.
-pub(crate) struct SubjectNamed(records::NamedSubject);
+/// Something that a record names: by its id, or by the SaaS product's own.
+pub(crate) enum Named<I> {
+    /// By its id.
+    Id(I),
+    /// By the id that the SaaS product has for it.
+    External(ExternalId),
+}
 
-/// The same as the document describes it.
+impl From<Named<SubjectId>> for records::NamedSubject {
+    fn from(named: Named<SubjectId>) -> Self {
+        match named {
+            Named::Id(id) => Self::Id(id),
+            Named::External(external_id) => Self::External(external_id),
+        }
+    }
+}
+
+impl From<Named<UserId>> for NamedUser {
+    fn from(named: Named<UserId>) -> Self {
+        match named {
+            Named::Id(id) => Self::Id(id),
+            Named::External(external_id) => Self::External(external_id),
+        }
+    }
+}
+
+/// Users as the vault takes them.
+pub(crate) fn users(named: Vec<Named<UserId>>) -> Vec<NamedUser> {
+    named.into_iter().map(NamedUser::from).collect()
+}
+
+/// By what a record names the person whom it is about, as the document describes it.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = SubjectNamed)]
@@ -94,6 +125,18 @@ pub(crate) enum SubjectShape {
     ByExternalId(ExternalIdNamed),
 }
 
+/// By what a record names a user to whom it is assigned, as the document describes it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = UserNamed)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(crate) enum UserShape {
+    /// The user's id.
+    Id(String),
+    /// The id that the SaaS product has for the user.
+    ByExternalId(ExternalIdNamed),
+}
+
 /// Something by its external id.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -102,27 +145,26 @@ pub(crate) struct ExternalIdNamed {
     external_id: ExternalId,
 }
 
-impl<'de> Deserialize<'de> for SubjectNamed {
+impl<'de, I: FromStr<Err: fmt::Display>> Deserialize<'de> for Named<I> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Named;
-        impl<'de> Visitor<'de> for Named {
-            type Value = SubjectNamed;
+        struct Either<I>(PhantomData<I>);
+        impl<'de, I: FromStr<Err: fmt::Display>> Visitor<'de> for Either<I> {
+            type Value = Named<I>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a subject's id or an object with its `external_id`")
+                f.write_str("an id or an object with its `external_id`")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SubjectNamed, E> {
-                let id = text.parse().map_err(E::custom)?;
-                Ok(SubjectNamed(records::NamedSubject::Id(id)))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Named<I>, E> {
+                text.parse().map(Named::Id).map_err(E::custom)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<SubjectNamed, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Named<I>, A::Error> {
                 let named = ExternalIdNamed::deserialize(MapAccessDeserializer::new(members))?;
-                Ok(SubjectNamed(records::NamedSubject::External(named.external_id)))
+                Ok(Named::External(named.external_id))
             }
         }
-        from.deserialize_any(Named)
+        from.deserialize_any(Either(PhantomData))
     }
 }
 
@@ -135,10 +177,10 @@ pub(crate) struct RecordPatch {
     #[schema(value_type = BTreeMap<String, serde_json::Value>,
         example = json!({"phone": "+49 30 5550199", "fax": null}))]
     fields: Vec<(FieldName, ClearValue)>,
-    /// The users to whom it is to be assigned.
+    /// The users to whom it is to be assigned, each by their id or as `{"external_id": …}`.
     #[serde(default, deserialize_with = "crate::json::present")]
-    #[schema(value_type = Option<Vec<String>>, nullable = false)]
-    assignees: Option<Vec<UserId>>,
+    #[schema(value_type = Option<Vec<UserShape>>, nullable = false)]
+    assignees: Option<Vec<Named<UserId>>>,
 }
 
 impl FromBody for RecordPatch {}
@@ -152,6 +194,7 @@ impl RecordPatch {
         expected: Expected,
     ) -> records::ChangeRecord {
         let Self { fields, assignees } = self;
+        let assignees = assignees.map(users);
         records::ChangeRecord { collection, record, expected, fields, assignees }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct ExportFile {
     #[arg(value_name = "COLLECTION", required_unless_present = "archive")]
     collections: Vec<CollectionName>,
     /// Write an archive, sealed for its recipients: the format that `docs/formats/archive.md` describes
-    #[arg(long, conflicts_with_all = ["format", "fields", "reveal", "ids", "resume", "verify"])]
+    #[arg(long, conflicts_with_all = ["format", "fields", "reveal", "ids", "assignees", "resume", "verify"])]
     archive: bool,
     #[command(flatten)]
     recipients: RecipientArguments,
@@ -45,6 +45,10 @@ pub(crate) struct ExportFile {
     /// Leave references as the ids of records, instead of their external ids
     #[arg(long)]
     ids: bool,
+    /// Write the users to whom records are assigned by their external ids, so that an import assigns them
+    /// elsewhere too; you need to manage users. NDJSON only
+    #[arg(long)]
+    assignees: bool,
     /// Go on with the export to this file that was broken off, within 24 hours
     #[arg(long)]
     resume: bool,
@@ -68,8 +72,8 @@ impl ExportFile {
                 Failure::usage("the file's name tells no format; name it with `--format`")
             })?,
         };
-        if self.verify && format == Format::Csv {
-            return Err(Failure::usage("`--verify` compares NDJSON alone"));
+        if format == Format::Csv && (self.verify || self.assignees) {
+            return Err(Failure::usage("`--verify` and `--assignees` are for NDJSON alone"));
         }
         let wanted = Export {
             collection: collection.clone(),
@@ -77,6 +81,7 @@ impl ExportFile {
             shown: self.shown.shown(),
             part_records: self.page,
             references: !self.ids,
+            assignees: self.assignees,
         };
         let scoped = session.scoped().await?;
         let mut last = Instant::now();
@@ -90,7 +95,7 @@ impl ExportFile {
         say(&line(&summary));
         if summary.unresolved > 0 {
             say(&format!(
-                "{} references stay ids: you do not see where they lead, or that has no external id",
+                "{} references or assignees stay ids: you do not see where they lead, or that has no external id",
                 summary.unresolved
             ));
         }

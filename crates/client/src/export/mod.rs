@@ -1,6 +1,7 @@
 //! Exports: the records of a collection are written to a file, part by part. One that broke off can be
 //! gone on with. `docs/export.md` describes the files.
 
+mod assignees;
 mod job;
 mod references;
 mod run;

@@ -38,22 +38,16 @@ impl References {
         Ok((!fields.is_empty()).then_some(Self { fields, known: BTreeMap::new() }))
     }
 
-    /// The lines of a page with their references resolved.
+    /// Names the records to which these refer by their external ids, as far as the caller sees them; the
+    /// others stay ids and are counted.
     pub(crate) async fn resolve(
         &mut self,
         scoped: Scoped<'_>,
-        page: &[u8],
+        records: &mut [Map<String, Value>],
         unresolved: &mut u64,
-    ) -> Result<Vec<u8>, ExportError> {
-        let mut records = Vec::new();
-        for line in page.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record: Map<String, Value> =
-                serde_json::from_slice(line).map_err(|_| ExportError::Unintelligible)?;
-            records.push(record);
-        }
-        self.learn(scoped, &records).await?;
-        let mut lines = Vec::with_capacity(page.len());
-        for mut record in records {
+    ) -> Result<(), ExportError> {
+        self.learn(scoped, records).await?;
+        for record in records {
             if let Some(Value::Object(fields)) = record.get_mut("fields") {
                 for (name, target) in &self.fields {
                     if let Some(value) = fields.get_mut(name.as_str()) {
@@ -61,10 +55,8 @@ impl References {
                     }
                 }
             }
-            serde_json::to_writer(&mut lines, &record).map_err(|_| ExportError::Unintelligible)?;
-            lines.push(b'\n');
         }
-        Ok(lines)
+        Ok(())
     }
 
     /// Asks for the external ids that are not known yet.

@@ -5,10 +5,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strongroom_model::{CollectionName, JobId};
 
 use crate::checkpoint;
 use crate::export::NewExportJob;
+use crate::export::assignees::Assignees;
 use crate::export::references::References;
 use crate::import::Format;
 use crate::{ClientError, Scoped, Shown};
@@ -58,6 +60,9 @@ pub struct Export {
     /// Whether references are written as the external ids of the records that they lead to, so that the
     /// file can be imported elsewhere. Only NDJSON has them.
     pub references: bool,
+    /// Whether the users to whom records are assigned are written as their external ids, for the same end.
+    /// Only NDJSON has them, and only who manages users may read them.
+    pub assignees: bool,
 }
 
 /// How far an export has come.
@@ -68,7 +73,7 @@ pub struct ExportSummary {
     /// Bytes written.
     pub bytes: u64,
     /// References that stay ids of records, because the caller does not see where they lead, or that
-    /// has no external id.
+    /// has no external id; and assignees who stay ids of users, because they have no external id.
     pub unresolved: u64,
 }
 
@@ -98,7 +103,7 @@ pub async fn export(
     mut progress: impl FnMut(&ExportSummary),
 ) -> Result<ExportSummary, ExportError> {
     let mut part = Part::open(wanted, to, resume)?;
-    let mut references = References::of(scoped, wanted).await?;
+    let mut names = Names::of(scoped, wanted).await?;
     let mut summary = part.summary;
     let (job, mut number) = if let Some(known) = part.known {
         known
@@ -109,8 +114,8 @@ pub async fn export(
     };
     loop {
         let (mut bytes, next) = scoped.export_part(job, number).await?.value;
-        if let Some(references) = &mut references {
-            bytes = references.resolve(scoped, &bytes, &mut summary.unresolved).await?;
+        if let Some(names) = &mut names {
+            bytes = names.resolve(scoped, &bytes, &mut summary.unresolved).await?;
         }
         summary.records += records(wanted.format, &bytes, number == FIRST_PART)?;
         summary.bytes += bytes.len() as u64;
@@ -123,6 +128,49 @@ pub async fn export(
     progress(&summary);
     part.finish(to)?;
     Ok(summary)
+}
+
+/// What stands in a file by external ids instead of ids.
+struct Names {
+    references: Option<References>,
+    assignees: Option<Assignees>,
+}
+
+impl Names {
+    /// Nothing, where lines stay as the server writes them.
+    async fn of(scoped: Scoped<'_>, wanted: &Export) -> Result<Option<Self>, ExportError> {
+        let references = References::of(scoped, wanted).await?;
+        let names_users = wanted.assignees && wanted.format == Format::Ndjson;
+        let assignees = names_users.then(Assignees::default);
+        let is_needed = references.is_some() || assignees.is_some();
+        Ok(is_needed.then_some(Self { references, assignees }))
+    }
+
+    /// The lines of a part with its names in place of ids.
+    async fn resolve(
+        &mut self,
+        scoped: Scoped<'_>,
+        part: &[u8],
+        unresolved: &mut u64,
+    ) -> Result<Vec<u8>, ExportError> {
+        let lines = part.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let records: Result<Vec<Map<String, Value>>, _> =
+            lines.map(serde_json::from_slice).collect();
+        let mut records = records.map_err(|_| ExportError::Unintelligible)?;
+        if let Some(references) = &mut self.references {
+            references.resolve(scoped, &mut records, unresolved).await?;
+        }
+        if let Some(assignees) = &mut self.assignees {
+            assignees.resolve(scoped, &mut records, unresolved).await?;
+        }
+        let mut resolved = Vec::with_capacity(part.len());
+        for record in records {
+            serde_json::to_writer(&mut resolved, &record)
+                .map_err(|_| ExportError::Unintelligible)?;
+            resolved.push(b'\n');
+        }
+        Ok(resolved)
+    }
 }
 
 /// The number of the first part of an export.
@@ -246,6 +294,6 @@ fn file(path: &Path, error: io::Error) -> ExportError {
 
 /// What an export is of, so that one is not gone on with as another.
 fn what(wanted: &Export) -> String {
-    let Export { collection, format, shown, references, part_records: _ } = wanted;
-    format!("{collection} {format:?} {shown:?} {references}")
+    let Export { collection, format, shown, references, assignees, part_records: _ } = wanted;
+    format!("{collection} {format:?} {shown:?} {references} {assignees}")
 }

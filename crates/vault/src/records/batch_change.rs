@@ -1,6 +1,6 @@
 //! Somebody changes up to 100 records of a collection at once.
 
-use strongroom_model::{Action, ClearValue, CollectionName, FieldName, Touch, UserId};
+use strongroom_model::{Action, ClearValue, CollectionName, FieldName, NamedUser, Touch};
 
 use crate::records::batch::{
     Beginning, Changes, Item, NamedRecord, Outcomes, Shared, Written, check_count, of_item,
@@ -31,7 +31,7 @@ pub struct ItemChange {
     /// Fields to be replaced or removed.
     pub fields: Vec<(FieldName, ClearValue)>,
     /// The users to whom it is assigned from now on.
-    pub assignees: Option<Vec<UserId>>,
+    pub assignees: Option<Vec<NamedUser>>,
 }
 
 /// Changes records in one commit: those that can be, or, if the batch is atomic, all or none.

@@ -3,8 +3,8 @@
 use strongroom_access_policy::{FieldView, Granted, Shown, is_mask_of};
 use strongroom_crypto::{Key, scrub_once};
 use strongroom_model::{
-    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, Plaintext, RecordHead,
-    RecordId, SubjectHead, Touch, UserId,
+    Action, ClearValue, Collection, CollectionName, FieldName, FieldNumber, NamedUser, Plaintext,
+    RecordHead, RecordId, SubjectHead, Touch, UserId,
 };
 use strongroom_storage::LinePlaced;
 
@@ -30,7 +30,7 @@ pub struct ChangeRecord {
     /// Fields to be replaced or removed.
     pub fields: Vec<(FieldName, ClearValue)>,
     /// The users to whom it is assigned from now on.
-    pub assignees: Option<Vec<UserId>>,
+    pub assignees: Option<Vec<NamedUser>>,
 }
 
 /// Changes a record and gives it as the caller sees it.
@@ -117,7 +117,7 @@ async fn once(
 pub(crate) struct Change<'a> {
     pub(crate) expected: Expected,
     pub(crate) fields: &'a [(FieldName, ClearValue)],
-    pub(crate) assignees: Option<&'a [UserId]>,
+    pub(crate) assignees: Option<&'a [NamedUser]>,
 }
 
 /// A record that is to be changed.
@@ -178,7 +178,11 @@ pub(crate) async fn prepare(
     // The whole record is sealed anew, under fresh salt, so its other fields are opened here too; the
     // caller gets of them what a permit to read the record has.
     let checked = writer.check(ctx, wanted.fields, false).await?;
-    let head = changed_head(vault, &opened, &written, &checked, wanted);
+    let assignees = match wanted.assignees {
+        Some(named) => Some(writer.assignees(ctx, named).await?),
+        None => None,
+    };
+    let head = changed_head(vault, &opened, &written, &checked, assignees);
     let mut fields = checked.fields;
     scrub_once(|| {
         for number in opened.fields() {
@@ -258,12 +262,12 @@ fn changed_head(
     opened: &Opened,
     written: &[FieldNumber],
     checked: &Checked,
-    wanted: &Change<'_>,
+    assignees: Option<Vec<UserId>>,
 ) -> RecordHead {
     let mut head = opened.head.clone();
     head.changed_at = vault.now();
-    if let Some(assignees) = wanted.assignees {
-        head.assignees = assignees.to_vec();
+    if let Some(assignees) = assignees {
+        head.assignees = assignees;
     }
     head.scope.retain(|attribute| !written.contains(&attribute.field));
     head.scope.extend(checked.scope.iter().cloned());

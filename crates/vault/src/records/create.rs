@@ -2,8 +2,8 @@
 
 use strongroom_access_policy::RecordFacts;
 use strongroom_model::{
-    Action, AuditObject, ClearValue, CollectionName, ExternalId, FieldName, Label, Purpose,
-    RecordId, SubjectId, Timestamp, UserId,
+    Action, AuditObject, ClearValue, CollectionName, ExternalId, FieldName, Label, NamedUser,
+    Purpose, RecordId, SubjectId, Timestamp,
 };
 use strongroom_storage::LinePlaced;
 use tracing::Instrument;
@@ -55,7 +55,7 @@ pub struct NewRecord {
     pub purposes: Option<Vec<Purpose>>,
     /// The users to whom it is assigned.
     #[n(6)]
-    pub assignees: Vec<UserId>,
+    pub assignees: Vec<NamedUser>,
     /// Its fields.
     #[n(7)]
     pub fields: Vec<(FieldName, ClearValue)>,

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use strongroom_access_policy::{AccessRequest, Facts, Granted, RecordFacts, SubjectFacts, decide};
 use strongroom_keyring::Half;
 use strongroom_model::{
-    Action, ClearValue, Collection, ExternalId, FieldName, FieldNumber, FieldType, Plaintext,
-    RecordHead, RecordId, RecordPlace, ScopeAttribute, SubjectHead, SubjectId, SubjectKind,
-    SubjectRule, SubjectState, Touch,
+    Action, ClearValue, Collection, ExternalId, FieldName, FieldNumber, FieldType, NamedUser,
+    Plaintext, RecordHead, RecordId, RecordPlace, ScopeAttribute, SubjectHead, SubjectId,
+    SubjectKind, SubjectRule, SubjectState, Touch, UserId,
 };
 use strongroom_storage::{Batch, Expect};
 
@@ -53,6 +53,8 @@ pub(crate) struct Writer<'v> {
     newcomer: Option<SubjectId>,
     heads: BTreeMap<SubjectId, HeadState>,
     found: HashMap<(u32, String), Option<Hit>>,
+    /// Users who were looked for by their external ids.
+    users: HashMap<String, Option<UserId>>,
     /// How many records there will be at the most.
     records: u32,
     filler_reserved: bool,
@@ -90,6 +92,7 @@ impl<'v> Writer<'v> {
             newcomer: None,
             heads: BTreeMap::new(),
             found: HashMap::new(),
+            users: HashMap::new(),
             records: u32::try_from(records).unwrap_or(u32::MAX),
             filler_reserved: false,
         }
@@ -187,6 +190,7 @@ impl<'v> Writer<'v> {
         let checked = self.check(ctx, &wanted.fields, true).await?;
         let named = wanted.subject.as_ref();
         let (subject, place) = self.subject_of(ctx, named, checked.through).await?;
+        let assignees = self.assignees(ctx, &wanted.assignees).await?;
         let now = vault.now();
         let head = RecordHead {
             subject,
@@ -198,7 +202,7 @@ impl<'v> Writer<'v> {
             created_by: who.author(),
             created_at: now,
             changed_at: now,
-            assignees: wanted.assignees.clone(),
+            assignees,
             scope: checked.scope,
         };
         let id = RecordId::new(now, &*vault.rng)?;
@@ -286,6 +290,45 @@ impl<'v> Writer<'v> {
         };
         let permit = decide(&facts, &request, self.vault().now()).map_err(VaultError::Refused)?;
         Ok(permit.spend())
+    }
+
+    /// The users to whom a record is assigned, each once. An id is taken as it is.
+    ///
+    /// # Errors
+    /// [`VaultError::Invalid`] for an external id that no user has.
+    pub(crate) async fn assignees(
+        &mut self,
+        ctx: &TenantCtx,
+        named: &[NamedUser],
+    ) -> Result<Vec<UserId>, VaultError> {
+        let mut users = Vec::with_capacity(named.len());
+        for (place, named) in named.iter().enumerate() {
+            let user = match named {
+                NamedUser::Id(id) => Some(*id),
+                NamedUser::External(external_id) => self.user(ctx, external_id).await?,
+            };
+            let pointer = || format!("/assignees/{place}");
+            let user = user.ok_or_else(|| VaultError::invalid(pointer(), "no such user"))?;
+            if !users.contains(&user) {
+                users.push(user);
+            }
+        }
+        Ok(users)
+    }
+
+    async fn user(
+        &mut self,
+        ctx: &TenantCtx,
+        external_id: &ExternalId,
+    ) -> Result<Option<UserId>, VaultError> {
+        if let Some(known) = self.users.get(external_id.as_str()) {
+            return Ok(*known);
+        }
+        let index = Index::of_users(ctx.tenant());
+        let hit = self.snapshot.find(index, external_id.as_str()).await?;
+        let user = hit.map(|hit| UserId::from_bytes(*hit.record.as_bytes()));
+        self.users.insert(external_id.as_str().to_owned(), user);
+        Ok(user)
     }
 
     /// Checks the fields that a caller sent against the collection. `whole`: required ones must be
