@@ -30,7 +30,7 @@ pub enum OpenError {
     /// The text is no store URL.
     #[error(
         "`{0}` names no store; use `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER`, \
-         `postgres://USER@HOST/DATABASE` or `memory:`"
+         `redb+journal:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`"
     )]
     Url(String),
     /// The text is no URL of a database. It is not shown, because a password may stand in it.

@@ -33,4 +33,4 @@ pub use postgres::{DatabaseProblem, PostgresStore, PostgresUrl};
 pub use recent::Recent;
 pub use row::{KeyRange, Row, RowKey};
 pub use store::{Committed, Description, KEYS_MAX, PAGE_MAX, Store};
-pub use url::{StoreUrl, create, open};
+pub use url::{Behind, StoreUrl, create, open};

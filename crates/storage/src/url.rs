@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::embedded::{EmbeddedStore, fjall, redb, sled};
+use crate::embedded::{EmbeddedStore, Kind, fjall, front, redb, sled};
 use crate::{MemoryStore, OpenError, PostgresStore, PostgresUrl, Store};
 
-/// `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`.
+/// `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER`, each also with a journal in front of it as
+/// `redb+journal:FOLDER`, `postgres://USER@HOST/DATABASE` or `memory:`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
     /// A folder with a redb database and a journal.
@@ -17,10 +18,41 @@ pub enum StoreUrl {
     Fjall(PathBuf),
     /// A folder with a sled database and a journal.
     Sled(PathBuf),
+    /// A folder with a database, and in front of it a journal in which everything is durable first.
+    Journal(Behind, PathBuf),
     /// Tables in a PostgreSQL database.
     Postgres(Box<PostgresUrl>),
     /// Nothing is kept.
     Memory,
+}
+
+/// An engine behind a journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Behind {
+    /// redb.
+    Redb,
+    /// fjall.
+    Fjall,
+    /// sled.
+    Sled,
+}
+
+impl Behind {
+    fn kind(self) -> &'static Kind {
+        match self {
+            Self::Redb => &front::REDB,
+            Self::Fjall => &front::FJALL,
+            Self::Sled => &front::SLED,
+        }
+    }
+
+    /// The engine that is so named in a URL, and its folder.
+    fn parse(text: &str) -> Option<(Self, PathBuf)> {
+        let (name, folder) = text.split_once(':')?;
+        let all = [Self::Redb, Self::Fjall, Self::Sled];
+        let named = all.into_iter().find(|behind| behind.kind().name == name)?;
+        (!folder.is_empty()).then(|| (named, PathBuf::from(folder)))
+    }
 }
 
 impl StoreUrl {
@@ -32,6 +64,9 @@ impl StoreUrl {
     pub fn parse(text: &str) -> Result<Self, OpenError> {
         if PostgresUrl::is_meant_by(text) {
             return Ok(Self::Postgres(Box::new(PostgresUrl::parse(text)?)));
+        }
+        if let Some((behind, folder)) = Behind::parse(text) {
+            return Ok(Self::Journal(behind, folder));
         }
         match text.split_once(':') {
             Some(("redb", folder)) if !folder.is_empty() => Ok(Self::Redb(PathBuf::from(folder))),
@@ -54,7 +89,9 @@ impl StoreUrl {
     /// The store's folder, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Redb(path) | Self::Fjall(path) | Self::Sled(path) => Some(path),
+            Self::Redb(path) | Self::Fjall(path) | Self::Sled(path) | Self::Journal(_, path) => {
+                Some(path)
+            }
             Self::Postgres(_) | Self::Memory => None,
         }
     }
@@ -74,6 +111,7 @@ impl fmt::Display for StoreUrl {
             Self::Redb(path) => write!(f, "redb:{}", path.display()),
             Self::Fjall(path) => write!(f, "fjall:{}", path.display()),
             Self::Sled(path) => write!(f, "sled:{}", path.display()),
+            Self::Journal(behind, path) => write!(f, "{}:{}", behind.kind().name, path.display()),
             Self::Postgres(url) => write!(f, "{url}"),
             Self::Memory => f.write_str("memory:"),
         }
@@ -89,6 +127,9 @@ pub fn create(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
         StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::create(&redb::KIND, path)?)),
         StoreUrl::Fjall(path) => Ok(Arc::new(EmbeddedStore::create(&fjall::KIND, path)?)),
         StoreUrl::Sled(path) => Ok(Arc::new(EmbeddedStore::create(&sled::KIND, path)?)),
+        StoreUrl::Journal(behind, path) => {
+            Ok(Arc::new(EmbeddedStore::create(behind.kind(), path)?))
+        }
         StoreUrl::Postgres(url) => Ok(Arc::new(PostgresStore::create(url)?)),
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
     }
@@ -103,6 +144,7 @@ pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, OpenError> {
         StoreUrl::Redb(path) => Ok(Arc::new(EmbeddedStore::open(&redb::KIND, path)?)),
         StoreUrl::Fjall(path) => Ok(Arc::new(EmbeddedStore::open(&fjall::KIND, path)?)),
         StoreUrl::Sled(path) => Ok(Arc::new(EmbeddedStore::open(&sled::KIND, path)?)),
+        StoreUrl::Journal(behind, path) => Ok(Arc::new(EmbeddedStore::open(behind.kind(), path)?)),
         StoreUrl::Postgres(url) => Ok(Arc::new(PostgresStore::open(url)?)),
         StoreUrl::Memory => Err(OpenError::NotKept),
     }
@@ -120,6 +162,9 @@ mod tests {
             "redb:C:\\data",
             "sled:data",
             "fjall:data",
+            "redb+journal:data",
+            "fjall+journal:data",
+            "sled+journal:data",
             "postgres://u@h/d",
             "memory:",
         ] {

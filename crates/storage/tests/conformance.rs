@@ -58,6 +58,27 @@ macro_rules! every_engine {
             })*
         }
 
+        mod redb_journal {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("redb+journal")));
+            })*
+        }
+
+        mod fjall_journal {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("fjall+journal")));
+            })*
+        }
+
+        mod sled_journal {
+            $(#[test]
+            fn $test() {
+                crate::fixture::run(crate::$room::$test(crate::fixture::Fixture::embedded("sled+journal")));
+            })*
+        }
+
         mod postgres {
             $(#[test]
             fn $test() {

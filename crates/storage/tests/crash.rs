@@ -91,6 +91,21 @@ fn sled_loses_no_acknowledged_write_to_a_kill() {
     no_acknowledged_write_is_lost_to_a_kill("sled");
 }
 
+#[test]
+fn a_journal_before_redb_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("redb+journal");
+}
+
+#[test]
+fn a_journal_before_fjall_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("fjall+journal");
+}
+
+#[test]
+fn a_journal_before_sled_loses_no_acknowledged_write_to_a_kill() {
+    no_acknowledged_write_is_lost_to_a_kill("sled+journal");
+}
+
 fn no_acknowledged_write_is_lost_to_a_kill(engine: &str) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("{engine}:{}", folder.path().join("store").display());

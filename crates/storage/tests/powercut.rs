@@ -84,6 +84,21 @@ fn sled_loses_nothing_to_a_power_cut() {
     nothing_is_lost("sled");
 }
 
+#[test]
+fn a_journal_before_redb_loses_nothing_to_a_power_cut() {
+    nothing_is_lost("redb+journal");
+}
+
+#[test]
+fn a_journal_before_fjall_loses_nothing_to_a_power_cut() {
+    nothing_is_lost("fjall+journal");
+}
+
+#[test]
+fn a_journal_before_sled_loses_nothing_to_a_power_cut() {
+    nothing_is_lost("sled+journal");
+}
+
 /// The positive control: sled without our adapter.
 #[test]
 fn plain_sled_loses_what_it_acknowledged_to_a_power_cut() {

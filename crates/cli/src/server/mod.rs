@@ -62,7 +62,11 @@ fn holder_path(named: Option<PathBuf>, store: &StoreUrl) -> Result<PathBuf, Fail
             StoreUrl::Postgres(_) => {
                 "a database has no folder for the holder; name a file with `--holder`"
             }
-            StoreUrl::Redb(_) | StoreUrl::Fjall(_) | StoreUrl::Sled(_) | StoreUrl::Memory => {
+            StoreUrl::Redb(_)
+            | StoreUrl::Fjall(_)
+            | StoreUrl::Sled(_)
+            | StoreUrl::Journal(..)
+            | StoreUrl::Memory => {
                 "a `memory:` store keeps nothing; use `redb:FOLDER`, or try `strongroom demo`"
             }
         })
@@ -78,9 +82,11 @@ fn parse_store(text: Option<String>) -> Result<StoreUrl, Failure> {
 fn quoted_url(store: &StoreUrl) -> String {
     match store {
         StoreUrl::Postgres(url) => format!("'{url}'"),
-        StoreUrl::Redb(_) | StoreUrl::Fjall(_) | StoreUrl::Sled(_) | StoreUrl::Memory => {
-            store.to_string()
-        }
+        StoreUrl::Redb(_)
+        | StoreUrl::Fjall(_)
+        | StoreUrl::Sled(_)
+        | StoreUrl::Journal(..)
+        | StoreUrl::Memory => store.to_string(),
     }
 }
 

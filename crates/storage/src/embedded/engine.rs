@@ -53,8 +53,16 @@ pub(super) trait Engine: Send + Sync + 'static {
     /// The rows as they are now. While it is held a write may have to wait.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError>;
 
+    /// The rows as the one writer sees them, of whose writes none comes in between.
+    fn newest(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        self.snapshot()
+    }
+
     /// The next node number that nobody has used.
     fn next_node(&self) -> Result<u32, StoreError>;
+
+    /// Up to where the database has the groups of a journal in front of it.
+    fn progress(&self) -> Result<Progress, StoreError>;
 
     /// Opens again what an earlier write that failed had to close.
     fn ready(&self) -> Result<(), Failure> {
@@ -81,6 +89,17 @@ pub(super) struct Changes {
     pub(super) lines: Vec<Bytes>,
     /// The next node number, if it changes.
     pub(super) next_node: Option<u32>,
+    /// Up to where it has the groups of a journal in front of it, if there is one.
+    pub(super) progress: Option<Progress>,
+}
+
+/// How far the groups of a journal go.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Progress {
+    /// The last group, counted from 1.
+    pub(super) group: u64,
+    /// Lines in the groups up to there.
+    pub(super) lines: u64,
 }
 
 /// Why a write did not take place.

@@ -10,6 +10,7 @@ mod disk;
 mod engine;
 pub(crate) mod fjall;
 mod folder;
+pub(crate) mod front;
 mod mark;
 mod ordering;
 pub(crate) mod redb;

@@ -152,7 +152,7 @@ impl Writer {
     }
 
     fn judge_all(&self, commits: &[Commit], chain: &mut Chain) -> Result<Group, StoreError> {
-        let snapshot = self.engine.snapshot()?;
+        let snapshot = self.engine.newest()?;
         let mut group = Group::default();
         for commit in commits {
             let verdict = match self.judge(&*snapshot, &group.changes, &commit.batch)? {

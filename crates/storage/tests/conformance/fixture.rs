@@ -17,7 +17,8 @@ use crate::cluster::Cluster;
 /// A store that can be opened again.
 pub(crate) enum Fixture {
     Memory(Arc<MemoryStore>),
-    Embedded(TempDir, StoreUrl, Arc<dyn Store>),
+    /// The folder goes last: a store that is closed may still write to it.
+    Embedded(Arc<dyn Store>, StoreUrl, TempDir),
     Postgres(Arc<Cluster>, Box<PostgresUrl>, Option<Arc<PostgresStore>>),
 }
 
@@ -32,7 +33,7 @@ impl Fixture {
         let url = format!("{engine}:{}", folder.path().join("store").display());
         let url = StoreUrl::parse(&url).unwrap();
         let store = strongroom_storage::create(&url).unwrap();
-        Self::Embedded(folder, url, store)
+        Self::Embedded(store, url, folder)
     }
 
     pub(crate) fn postgres() -> Self {
@@ -44,7 +45,7 @@ impl Fixture {
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Embedded(_, _, store) => Arc::clone(store),
+            Self::Embedded(store, ..) => Arc::clone(store),
             Self::Postgres(_, _, store) => Arc::clone(store.as_ref().unwrap()) as Arc<dyn Store>,
         }
     }
@@ -56,11 +57,11 @@ impl Fixture {
                 let store = Arc::try_unwrap(store).ok().expect("nobody holds the store");
                 Self::Memory(Arc::new(store.reopened()))
             }
-            Self::Embedded(folder, url, store) => {
+            Self::Embedded(store, url, folder) => {
                 assert_eq!(Arc::strong_count(&store), 1, "nobody holds the store");
                 drop(store);
                 let store = strongroom_storage::open(&url).unwrap();
-                Self::Embedded(folder, url, store)
+                Self::Embedded(store, url, folder)
             }
             Self::Postgres(cluster, url, store) => {
                 drop(Arc::try_unwrap(store.unwrap()).ok().expect("nobody holds the store"));

@@ -149,6 +149,31 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
     #[test]
+    fn a_journal_before_redb_answers_as_memory_does(
+        operations in proptest::collection::vec(operations(), 1..60),
+    ) {
+        run(agree(operations, Fixture::embedded("redb+journal")));
+    }
+
+    #[test]
+    fn a_journal_before_fjall_answers_as_memory_does(
+        operations in proptest::collection::vec(operations(), 1..60),
+    ) {
+        run(agree(operations, Fixture::embedded("fjall+journal")));
+    }
+
+    #[test]
+    fn a_journal_before_sled_answers_as_memory_does(
+        operations in proptest::collection::vec(operations(), 1..60),
+    ) {
+        run(agree(operations, Fixture::embedded("sled+journal")));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
+
+    #[test]
     fn postgres_answers_as_memory_does(operations in proptest::collection::vec(operations(), 1..60)) {
         run(agree(operations, Fixture::postgres()));
     }

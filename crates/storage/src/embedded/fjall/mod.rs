@@ -19,7 +19,7 @@ use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use self::tail::Tail;
 use super::disk::{Disk, room_for};
 use super::engine::{
-    Changes, DAMAGED, Engine, Failure, Kind, Snapshot, UNREADABLE, row_of, version_of,
+    Changes, DAMAGED, Engine, Failure, Kind, Progress, Snapshot, UNREADABLE, row_of, version_of,
 };
 use super::folder::{check_database, sync_everything};
 use super::mark::Mark;
@@ -43,6 +43,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 const FORMAT: &str = "format";
 const NEXT_NODE: &str = "next_node";
 const GROUP: &str = "group";
+const JOURNAL_GROUP: &str = "journal_group";
+const JOURNAL_LINES: &str = "journal_lines";
 
 /// The engine `fjall:`.
 pub(crate) const KIND: Kind = Kind {
@@ -158,6 +160,13 @@ impl Engine for Fjall {
         next.and_then(|next| u32::try_from(next).ok()).ok_or(DAMAGED)
     }
 
+    fn progress(&self) -> Result<Progress, StoreError> {
+        guarded(|| {
+            let number = |name| Ok::<_, Trouble>(self.spaces.number(name)?.unwrap_or(0));
+            Ok(Progress { group: number(JOURNAL_GROUP)?, lines: number(JOURNAL_LINES)? })
+        })
+    }
+
     fn write(&self, changes: &Changes, order: &mut dyn FnMut()) -> Result<(), Failure> {
         self.disk.check_room().map_err(|_| Failure::Full)?;
         room_for(&self.folder, changes)?;
@@ -241,6 +250,10 @@ impl Fjall {
         batch.insert(meta, GROUP, group.to_be_bytes());
         if let Some(next) = changes.next_node {
             batch.insert(meta, NEXT_NODE, u64::from(next).to_be_bytes());
+        }
+        if let Some(progress) = changes.progress {
+            batch.insert(meta, JOURNAL_GROUP, progress.group.to_be_bytes());
+            batch.insert(meta, JOURNAL_LINES, progress.lines.to_be_bytes());
         }
         for (line, number) in changes.lines.iter().zip(last.saturating_add(1)..) {
             batch.insert(lines, number.to_be_bytes(), line.as_ref());

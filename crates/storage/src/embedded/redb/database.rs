@@ -26,6 +26,9 @@ const FORMAT_VERSION: u64 = 1;
 pub(super) const NEXT_NODE: &str = "next_node";
 /// In `META`: counts the writes, so that after a failed one it shows whether it took place.
 pub(super) const GROUP: &str = "group";
+/// In `META`: the last group and the lines that it has of a journal in front of it.
+pub(super) const JOURNAL_GROUP: &str = "journal_group";
+pub(super) const JOURNAL_LINES: &str = "journal_lines";
 /// Bytes of the database that are kept in memory.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 

@@ -12,10 +12,12 @@ use ::redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction,
 };
 
-use self::database::{GROUP, LINES, META, NEXT_NODE, ROWS, begin, is_wrong_bytes};
+use self::database::{
+    GROUP, JOURNAL_GROUP, JOURNAL_LINES, LINES, META, NEXT_NODE, ROWS, begin, is_wrong_bytes,
+};
 use super::disk::Disk;
 use super::engine::{
-    Changes, DAMAGED, Engine, Failure, Kind, Snapshot, UNREADABLE, row_of, version_of,
+    Changes, DAMAGED, Engine, Failure, Kind, Progress, Snapshot, UNREADABLE, row_of, version_of,
 };
 use crate::journal::is_full;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError};
@@ -110,6 +112,15 @@ impl Engine for Redb {
             Ok(meta.get(NEXT_NODE)?.map(|next| next.value()))
         })?;
         next.and_then(|next| u32::try_from(next).ok()).ok_or(DAMAGED)
+    }
+
+    fn progress(&self) -> Result<Progress, StoreError> {
+        self.read(|transaction| {
+            let meta = transaction.open_table(META)?;
+            let number =
+                |name| Ok::<_, RedbError>(meta.get(name)?.map_or(0, |stored| stored.value()));
+            Ok(Progress { group: number(JOURNAL_GROUP)?, lines: number(JOURNAL_LINES)? })
+        })
     }
 
     fn ready(&self) -> Result<(), Failure> {
@@ -238,6 +249,11 @@ fn change(transaction: &WriteTransaction, changes: &Changes) -> Result<(), RedbE
     }
     if let Some(next) = changes.next_node {
         transaction.open_table(META)?.insert(NEXT_NODE, u64::from(next))?;
+    }
+    if let Some(Progress { group, lines }) = changes.progress {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(JOURNAL_GROUP, group)?;
+        meta.insert(JOURNAL_LINES, lines)?;
     }
     Ok(())
 }

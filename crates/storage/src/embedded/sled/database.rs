@@ -36,6 +36,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 pub(super) const FORMAT: &[u8] = b"format";
 pub(super) const NEXT_NODE: &[u8] = b"next_node";
 pub(super) const GROUP: &[u8] = b"group";
+pub(super) const JOURNAL_GROUP: &[u8] = b"journal_group";
+pub(super) const JOURNAL_LINES: &[u8] = b"journal_lines";
 
 /// An open database and the descriptor through which it is synced.
 pub(super) struct Opened {

@@ -20,11 +20,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ::sled::{Batch, Db, IVec};
 
-use self::database::{FOLDER, GROUP, MARK, NEXT_NODE, Opened, number};
+use self::database::{
+    FOLDER, GROUP, JOURNAL_GROUP, JOURNAL_LINES, MARK, NEXT_NODE, Opened, number,
+};
 use self::pieces::{Space, entry};
 use super::disk::{Disk, room_for};
 use super::engine::{
-    Changes, DAMAGED, Engine, Failure, Kind, Snapshot, UNREADABLE, row_of, version_of,
+    Changes, DAMAGED, Engine, Failure, Kind, Progress, Snapshot, UNREADABLE, row_of, version_of,
 };
 use super::folder::sync_everything;
 use super::mark::Mark;
@@ -163,6 +165,13 @@ impl Engine for Sled {
         next.and_then(|next| u32::try_from(next).ok()).ok_or(DAMAGED)
     }
 
+    fn progress(&self) -> Result<Progress, StoreError> {
+        guarded(|| {
+            let number = |name| Ok::<_, Trouble>(number(&self.db, name)?.unwrap_or(0));
+            Ok(Progress { group: number(JOURNAL_GROUP)?, lines: number(JOURNAL_LINES)? })
+        })
+    }
+
     fn write(&self, changes: &Changes, order: &mut dyn FnMut()) -> Result<(), Failure> {
         self.disk.check_room().map_err(|_| Failure::Full)?;
         room_for(&self.file, changes)?;
@@ -204,6 +213,10 @@ impl Sled {
         batch.insert(entry(Space::Meta, GROUP), &group.to_be_bytes());
         if let Some(next) = changes.next_node {
             batch.insert(entry(Space::Meta, NEXT_NODE), &u64::from(next).to_be_bytes());
+        }
+        if let Some(progress) = changes.progress {
+            batch.insert(entry(Space::Meta, JOURNAL_GROUP), &progress.group.to_be_bytes());
+            batch.insert(entry(Space::Meta, JOURNAL_LINES), &progress.lines.to_be_bytes());
         }
         for (line, number) in changes.lines.iter().zip(lines.saturating_add(1)..) {
             pieces::put(&mut batch, Space::Line, &number.to_be_bytes(), (&[], line), 0);
