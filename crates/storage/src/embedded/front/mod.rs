@@ -55,7 +55,7 @@ const GIVEN_BYTES_MIN: usize = if cfg!(test) { 2 * 1024 } else { 8 * 1024 * 1024
 /// on its way into the database.
 const WAITING_BYTES_MAX: usize = if cfg!(test) { 16 * 1024 } else { 48 * 1024 * 1024 };
 /// How long something waits for the database at most while nothing else comes.
-const TICK: Duration = Duration::from_millis(if cfg!(test) { 3 } else { 1_000 });
+const TICK: Duration = Duration::from_millis(if cfg!(test) { 3 } else { 100 });
 /// How long until the database is tried again after it had no room.
 const RETRY: Duration = Duration::from_millis(100);
 /// How often a reader tries to read the database without keeping groups from being added.
