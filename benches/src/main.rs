@@ -42,6 +42,7 @@ strongroom-benches COMMAND
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
           Cases: echo, read, create, create-external, list
+          STRONGROOM_BENCH_ENGINE names the engine of the server's store, as in its URL.
   serve echo | serve postgres SOCKETS
           a server that Strongroom is compared with, until its standard input ends";
 

@@ -8,6 +8,10 @@ use crate::process::Server;
 
 /// The program's file name, beside this one.
 const NAME: &str = "strongroom";
+/// Names the engine of its store to these benchmarks, as in a store's URL.
+const ENGINE: &str = "STRONGROOM_BENCH_ENGINE";
+/// The engine if none is named.
+const DEFAULT_ENGINE: &str = "redb";
 /// How its log tells that it listens.
 const LISTENING: &str = "listening on http://";
 
@@ -69,7 +73,9 @@ impl Installation {
         let mut command = Command::new(program);
         // Nothing of the tester's own settings.
         command.env_clear().current_dir(&self.folder).stdin(Stdio::null()).arg(verb);
-        command.arg("--store").arg(format!("redb:{}", self.store().display()));
+        let engine = std::env::var_os(ENGINE).unwrap_or_else(|| DEFAULT_ENGINE.into());
+        let store = format!("{}:{}", engine.display(), self.store().display());
+        command.arg("--store").arg(store);
         command.arg("--holder").arg(self.folder.join("holder"));
         command.arg("--seal-key-file").arg(self.folder.join("seal.key"));
         Ok(command)
