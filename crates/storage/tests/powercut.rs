@@ -1,5 +1,6 @@
 //! Power cuts: of what a program did to its files only what it synced survives, and of the rest nothing,
-//! some pieces, or all. What it acknowledged is there, whole, and the store opens by itself.
+//! some pieces, or all. What it acknowledged is there, whole, and the store opens by itself. Kills, after
+//! any call: all survives that was done up to then.
 //!
 //! A child process makes a store and writes to it under `strace`, which records every call on files with its
 //! bytes and the order in which calls began and ended. A model of a disk replays them up to a cut. sled as its
@@ -36,6 +37,7 @@ use std::path::Path;
 use std::process::Command;
 
 use disk::{Chance, Disk, Survives};
+use trace::Trace;
 
 /// Tells the child process what it is to write with.
 const SUBJECT: &str = "STRONGROOM_TEST_SUBJECT";
@@ -46,6 +48,9 @@ const CUTS_ASKED_FOR: &str = "STRONGROOM_CUTS";
 const CUTS: usize = 60;
 /// Most cuts of one run of the child; more are shared out over several runs.
 const CUTS_OF_A_RUN: usize = 400;
+/// Asks for a kill after every call; otherwise there are about [`KILLS`], evenly spread.
+const EVERY_CALL: &str = "STRONGROOM_EVERY_CALL";
+const KILLS: usize = 60;
 
 /// What survived of one cut.
 #[derive(Default)]
@@ -107,6 +112,78 @@ fn plain_sled_loses_what_it_acknowledged_to_a_power_cut() {
     assert!(lost > 0, "nothing was lost: the harness cuts nothing");
 }
 
+#[test]
+fn redb_loses_nothing_to_a_kill_at_any_call() {
+    nothing_is_lost_to_a_kill("redb");
+}
+
+#[test]
+fn fjall_loses_nothing_to_a_kill_at_any_call() {
+    nothing_is_lost_to_a_kill("fjall");
+}
+
+#[test]
+fn sled_loses_nothing_to_a_kill_at_any_call() {
+    nothing_is_lost_to_a_kill("sled");
+}
+
+/// The positive control: what a kill leaves of a snapshot of sled keeps it from opening, and its own
+/// documents say nothing of it. All calls are tried, because few of them do this.
+#[test]
+fn plain_sled_does_not_open_after_a_kill_at_some_call() {
+    let killed = kill_at_calls("plain", true);
+    println!("plain: {killed}");
+    assert!(!killed.wrong.is_empty(), "it always opened: the harness kills nothing");
+}
+
+fn nothing_is_lost_to_a_kill(engine: &str) {
+    let killed = kill_at_calls(engine, std::env::var_os(EVERY_CALL).is_some());
+    println!("{engine}: {killed}");
+    assert_eq!((killed.lost, killed.wrong), (0, Vec::new()), "{engine}");
+}
+
+/// What came of kills at calls.
+#[derive(Default)]
+struct Killed {
+    kills: usize,
+    calls: usize,
+    acknowledged: usize,
+    lost: usize,
+    wrong: Vec<String>,
+}
+
+impl std::fmt::Display for Killed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kills, calls, acknowledged, lost, wrong } = self;
+        let wrong = wrong.len();
+        write!(f, "{kills} kills at {calls} calls: {lost} of {acknowledged} lost, {wrong} wrong")
+    }
+}
+
+/// A process that is killed leaves what its calls did up to then: so each kill is the run of the child,
+/// replayed up to a call that changes files or tells of a change.
+fn kill_at_calls(subject: &str, every: bool) -> Killed {
+    let mut killed = Killed::default();
+    let moments = |trace: &Trace, _: &mut Chance| {
+        let all = trace.events.iter().enumerate();
+        let changing = all.filter(|(_, event)| trace.changes(event)).map(|(moment, _)| moment);
+        let all: Vec<usize> = changing.collect();
+        let step = if every { 1 } else { all.len().div_ceil(KILLS) };
+        killed.calls = all.len();
+        all.into_iter().step_by(step).collect()
+    };
+    let found = cut_one_run(subject, Survives::Everything, 1, moments);
+    for (moment, survived) in found {
+        killed.kills += 1;
+        killed.acknowledged += survived.acknowledged;
+        killed.lost += survived.lost;
+        if let Some(what) = survived.wrong {
+            killed.wrong.push(format!("moment {moment}: {what}"));
+        }
+    }
+    killed
+}
+
 fn nothing_is_lost(engine: &str) {
     for survives in [Survives::Nothing, Survives::Pieces, Survives::Everything] {
         let (lost, wrong) = cut_often(engine, survives);
@@ -124,7 +201,11 @@ fn cut_often(subject: &str, survives: Survives) -> (usize, Vec<String>) {
     while done < cuts {
         let count = CUTS_OF_A_RUN.min(cuts - done);
         let seed = u64::try_from(done).unwrap() + 1;
-        for (moment, survived) in cut_one_run(subject, survives, count, seed) {
+        let by_chance = |trace: &Trace, chance: &mut Chance| {
+            let events = u64::try_from(trace.events.len()).unwrap();
+            (0..count).map(|_| usize::try_from(chance.below(events)).unwrap()).collect()
+        };
+        for (moment, survived) in cut_one_run(subject, survives, seed, by_chance) {
             done += 1;
             acknowledged += survived.acknowledged;
             lost += survived.lost;
@@ -142,11 +223,12 @@ fn cut_often(subject: &str, survives: Survives) -> (usize, Vec<String>) {
     (lost, wrong)
 }
 
+/// One run of the child, cut at the moments that are chosen.
 fn cut_one_run(
     subject: &str,
     survives: Survives,
-    cuts: usize,
     seed: u64,
+    choose: impl FnOnce(&Trace, &mut Chance) -> BTreeSet<usize>,
 ) -> Vec<(usize, Survived)> {
     let temporary = tempfile::tempdir().unwrap();
     let base = temporary.path().join("disk");
@@ -157,12 +239,11 @@ fn cut_one_run(
     let trace = trace::record(&mut child, &temporary.path().join("log"));
     let mut disk = Disk::new(&base);
     let mut chance = Chance(seed);
-    let events = u64::try_from(trace.events.len()).unwrap();
-    let moments: BTreeSet<u64> = (0..cuts).map(|_| chance.below(events)).collect();
+    let moments = choose(&trace, &mut chance);
     let mut found = Vec::new();
     for (moment, event) in trace.events.iter().enumerate() {
         disk.note(&trace, event);
-        if moments.contains(&u64::try_from(moment).unwrap()) {
+        if moments.contains(&moment) {
             let copy = temporary.path().join("copy");
             fs::create_dir(&copy).unwrap();
             disk.cut(survives, &mut chance, &copy);

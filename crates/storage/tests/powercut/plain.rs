@@ -8,11 +8,13 @@ use std::path::Path;
 use crate::Survived;
 
 const WRITES: u64 = 120;
+/// After as many writes it is closed and opened again.
+const WRITES_OPEN: u64 = 40;
 
 /// Writes pairs, each flushed before it is acknowledged. The empty database is made durable first, so that
 /// what is lost is lost by `flush`.
 pub(crate) fn write(folder: &Path) {
-    let db = sled::open(folder.join("plain")).unwrap();
+    let mut db = sled::open(folder.join("plain")).unwrap();
     db.flush().unwrap();
     for entry in fs::read_dir(folder.join("plain")).unwrap() {
         File::open(entry.unwrap().path()).unwrap().sync_all().unwrap();
@@ -28,7 +30,22 @@ pub(crate) fn write(folder: &Path) {
         db.apply_batch(batch).unwrap();
         db.flush().unwrap();
         println!("ack {number}.");
+        if number % WRITES_OPEN == WRITES_OPEN - 1 {
+            drop(db);
+            db = opened_again(folder);
+        }
     }
+}
+
+/// The threads of a database that was just closed hold its lock for a moment.
+fn opened_again(folder: &Path) -> sled::Db {
+    for _ in 0..1_000 {
+        if let Ok(db) = sled::open(folder.join("plain")) {
+            return db;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("plain sled does not open again");
 }
 
 /// Counts what is missing of what was acknowledged.

@@ -11,6 +11,26 @@ truncate,fallocate,fsync,fdatasync,syncfs,sync,rename,renameat,renameat2,unlink,
 mkdirat,rmdir,dup,dup2,dup3,fcntl,link,linkat,symlink,symlinkat,copy_file_range,sendfile,mmap,\
 io_uring_setup,execve";
 
+/// Those of them that change files or their names whenever they succeed.
+const CHANGING: [&str; 16] = [
+    "write",
+    "pwrite64",
+    "writev",
+    "pwritev",
+    "pwritev2",
+    "ftruncate",
+    "fallocate",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "creat",
+];
+
 /// A call that has returned.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -57,6 +77,24 @@ pub(crate) enum Event {
 pub(crate) struct Trace {
     pub(crate) calls: Vec<Call>,
     pub(crate) events: Vec<Event>,
+}
+
+impl Trace {
+    /// Whether after this event a file, or what was said, is not what it was before.
+    pub(crate) fn changes(&self, event: &Event) -> bool {
+        let (number, has_ended) = match event {
+            Event::Begin(number) => (*number, false),
+            Event::End(number) => (*number, true),
+        };
+        let call = &self.calls[number];
+        match call.name.as_str() {
+            // What is said counts from the beginning on.
+            "write" if call.arguments[0].text() == "1" => !has_ended,
+            _ if !has_ended || call.result < 0 => false,
+            "openat" => call.arguments[2].text().contains("O_CREAT"),
+            name => CHANGING.contains(&name),
+        }
+    }
 }
 
 /// Runs a program to its end and records its calls.
