@@ -85,6 +85,19 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// It needs more memory than this process may use.
+    #[error(
+        "`{}` has {} MiB and needs twice as much memory, of which there are {} MiB here; give the server more",
+        .path.display(), .bytes >> 20, .memory >> 20
+    )]
+    TooLarge {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: u64,
+        /// The bytes of memory that there are.
+        memory: u64,
+    },
     /// A database that cannot be used.
     #[error("cannot use the database `{place}`: {problem}")]
     Database {

@@ -158,6 +158,7 @@ fn unopened(engine: &str, folder: &Path, error: &OpenError) -> Finding {
         | OpenError::PostgresUrl(_)
         | OpenError::NotKept
         | OpenError::InUse(_)
+        | OpenError::TooLarge { .. }
         | OpenError::Database { .. } => Finding::fail("store", why),
     }
 }

@@ -465,6 +465,29 @@ fn a_snapshot_of_sled_that_a_crash_left_half_written_does_not_keep_the_store_fro
     assert!(!half.exists());
 }
 
+/// A megabyte of memory stands for a machine that the database has outgrown.
+#[test]
+fn a_database_of_sled_that_is_too_large_for_the_memory_neither_opens_nor_grows() {
+    let (_parent, path) = folder();
+    drop(EmbeddedStore::create(&sled::KIND, &path).unwrap());
+    let open = |memory| sled::Sled::open(&path, &Arc::default(), sled::memory::Memory::of(memory));
+    let bytes = fs::metadata(path.join("store.sled").join("db")).unwrap().len();
+    let refused = open(2 * bytes - 1).err().unwrap();
+    assert!(matches!(refused, OpenError::TooLarge { .. }), "{refused}");
+    assert!(refused.to_string().contains("store.sled") && refused.to_string().contains("memory"));
+    let changes = |version| {
+        let row = Row { version, value: vec![7; 100].into() };
+        let rows = [(RowKey::new(b"row"), Some(row))].into();
+        engine::Changes { rows, ..engine::Changes::default() }
+    };
+    let small = open(2 * bytes).unwrap();
+    let full = small.write(&changes(1), &mut || ());
+    assert!(matches!(full, Err(engine::Failure::Full)));
+    assert!(small.get_many(&[RowKey::new(b"row")]).unwrap()[0].is_none());
+    drop(small);
+    assert!(open(u64::MAX).unwrap().write(&changes(1), &mut || ()).is_ok());
+}
+
 #[test]
 fn long_values_make_no_files_of_their_own_and_shrink_and_go() {
     let (_parent, path) = folder();

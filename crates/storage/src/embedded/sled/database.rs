@@ -1,7 +1,7 @@
 //! The folder of a sled database: making it, opening it, and making durable what sled does not.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ::sled::{Batch, Config, Db, IVec};
 
+use super::memory::Memory;
 use super::pieces::{Space, entry};
 use crate::OpenError;
 use crate::embedded::folder::{check_database, sync_everything};
@@ -24,6 +25,8 @@ const FORMAT_VERSION: u64 = 1;
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Milliseconds between sled's own rounds, which reuse what is no longer needed on the disk.
 const ROUND_MILLISECONDS: u64 = 500;
+/// Bytes that are read at once where all are read.
+const READ_BYTES: usize = 1024 * 1024;
 /// Above this many bytes the database is named in the log at opening: sled keeps a table of all its
 /// pages in memory.
 const LARGE_BYTES: u64 = 8 * 1024 * 1024 * 1024;
@@ -41,10 +44,33 @@ pub(super) const JOURNAL_LINES: &[u8] = b"journal_lines";
 
 /// An open database and the descriptor through which it is synced.
 pub(super) struct Opened {
-    pub(super) db: Db,
+    pub(super) handle: Handle,
     pub(super) file: File,
     pub(super) mark: Mark,
     pub(super) group: u64,
+}
+
+/// A database of sled. Closing it syncs once more, and sled panics if that fails: then nothing is lost that
+/// was acknowledged, because all of that was synced before.
+pub(super) struct Handle(Option<Db>);
+
+impl Handle {
+    /// The database.
+    ///
+    /// # Errors
+    /// None as long as it is open.
+    pub(super) fn db(&self) -> ::sled::Result<&Db> {
+        self.0.as_ref().ok_or_else(|| ::sled::Error::ReportableBug("it is closed".to_owned()))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            tracing::error!("the sled database could not be synced when it was closed");
+        }
+    }
 }
 
 /// Makes an empty database, durable but for the names in the store's folder.
@@ -52,21 +78,22 @@ pub(super) fn create(store: &Path) -> Result<(), OpenError> {
     let path = store.join(FOLDER);
     let unreadable = |reason| OpenError::Unreadable { path: path.clone(), reason };
     fs::create_dir(&path).map_err(unreadable)?;
-    let db = open_engine(&path)?;
+    let handle = open_engine(&path)?;
     let mut batch = Batch::default();
     for (name, number) in [(FORMAT, FORMAT_VERSION), (NEXT_NODE, 1), (GROUP, 0)] {
         batch.insert(entry(Space::Meta, name), &number.to_be_bytes());
     }
-    let made = db.apply_batch(batch).and_then(|()| db.flush());
+    let made = handle.db().and_then(|db| db.apply_batch(batch).and_then(|()| db.flush()));
     made.map_err(|error| open_error(&path, error))?;
-    drop(db);
+    drop(handle);
     sync_everything(&path).map_err(unreadable)?;
     Mark::create(&store.join(MARK)).map_err(unreadable)
 }
 
 /// Opens the database in the store's folder, after a crash with its recovery. What was recovered
-/// is durable then.
-pub(super) fn open(store: &Path) -> Result<Opened, OpenError> {
+/// is durable then. Every byte is read before, because sled takes one that cannot be read for the end of
+/// its log and writes over what follows; what was read is in memory.
+pub(super) fn open(store: &Path, memory: Memory) -> Result<Opened, OpenError> {
     let path = store.join(FOLDER);
     let unreadable = |reason| OpenError::Unreadable { path: path.clone(), reason };
     let damaged = |what: &str| OpenError::Damaged { path: path.clone(), what: what.to_owned() };
@@ -74,10 +101,16 @@ pub(super) fn open(store: &Path) -> Result<Opened, OpenError> {
     remove_unfinished(&path).map_err(unreadable)?;
     let file = OpenOptions::new().read(true).write(true).open(path.join("db"));
     let file = file.map_err(unreadable)?;
-    let db = open_engine(&path)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if !memory.is_enough_for(bytes) {
+        return Err(OpenError::TooLarge { path, bytes, memory: memory.bytes() });
+    }
+    read_everything(&path).map_err(unreadable)?;
+    let handle = open_engine(&path)?;
+    let db = handle.db().map_err(|error| open_error(&path, error))?;
     sync_everything(&path).map_err(unreadable)?;
     let (mark, marked) = Mark::open_beside(&store.join(MARK), &path)?;
-    let number = |name| number(&db, name).map_err(|error| open_error(&path, error));
+    let number = |name| number(db, name).map_err(|error| open_error(&path, error));
     match number(FORMAT)? {
         Some(FORMAT_VERSION) => {}
         Some(found) => {
@@ -95,7 +128,7 @@ pub(super) fn open(store: &Path) -> Result<Opened, OpenError> {
             "the sled database has more than 8 GiB; its memory grows with it, consider `redb:`"
         );
     }
-    Ok(Opened { db, file, mark, group })
+    Ok(Opened { handle, file, mark, group })
 }
 
 /// A number of the store's own.
@@ -105,7 +138,7 @@ pub(super) fn number(db: &Db, name: &[u8]) -> ::sled::Result<Option<u64>> {
 }
 
 /// Opens sled, which panics on some damaged files.
-fn open_engine(path: &Path) -> Result<Db, OpenError> {
+fn open_engine(path: &Path) -> Result<Handle, OpenError> {
     let config = Config::new()
         .path(path)
         .cache_capacity(CACHE_BYTES)
@@ -113,7 +146,7 @@ fn open_engine(path: &Path) -> Result<Db, OpenError> {
     let mut tries = 1;
     loop {
         match catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Ok(Ok(db)) => return Ok(db),
+            Ok(Ok(db)) => return Ok(Handle(Some(db))),
             Ok(Err(error)) if is_locked(&error) && tries < LOCK_TRIES => {
                 tries += 1;
                 thread::sleep(LOCK_WAIT);
@@ -151,6 +184,19 @@ fn open_error(path: &Path, error: ::sled::Error) -> OpenError {
             damaged(path, "the engine cannot read it")
         }
     }
+}
+
+/// Reads every file of the database to its end.
+fn read_everything(path: &Path) -> io::Result<()> {
+    let mut room = vec![0; READ_BYTES];
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let mut file = File::open(entry.path())?;
+            while file.read(&mut room)? > 0 {}
+        }
+    }
+    Ok(())
 }
 
 /// Removes snapshots that a crash left half-written: sled would take one for its newest and refuse to

@@ -4,9 +4,11 @@
 //! - its writes are seen before they are durable, so that readers are shown what was before them;
 //! - its long values go to files that it never syncs, so that long values are kept in pieces;
 //! - it goes on after a failed sync, so that this process ends;
-//! - it takes damage at the end of its log for the end, so that a mark beside it says how far it was.
+//! - it takes damage at the end of its log for the end, so that a mark beside it says how far it was;
+//! - it needs memory for all of its pages, so that it may not outgrow the machine.
 
 mod database;
+pub(super) mod memory;
 mod pieces;
 
 use std::collections::BTreeMap;
@@ -18,11 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ::sled::{Batch, Db, IVec};
+use ::sled::{Batch, IVec};
 
 use self::database::{
-    FOLDER, GROUP, JOURNAL_GROUP, JOURNAL_LINES, MARK, NEXT_NODE, Opened, number,
+    FOLDER, GROUP, Handle, JOURNAL_GROUP, JOURNAL_LINES, MARK, NEXT_NODE, Opened, number,
 };
+use self::memory::Memory;
 use self::pieces::{Space, entry};
 use super::disk::{Disk, room_for};
 use super::engine::{
@@ -32,17 +35,22 @@ use super::folder::sync_everything;
 use super::mark::Mark;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError};
 
+/// Bytes by which the database may grow before its size is looked at again, with what sled moves about
+/// meanwhile.
+const GROWTH_BYTES: u64 = 128 * 1024 * 1024;
+
 /// The engine `sled:`.
 pub(crate) const KIND: Kind = Kind {
     name: "sled",
     entries: &[FOLDER, MARK],
     create: database::create,
-    open: |folder, disk| Ok(Box::new(Sled::open(folder, disk)?)),
+    open: |folder, disk| Ok(Box::new(Sled::open(folder, disk, Memory::of_this_process())?)),
 };
 
 /// An open database.
-struct Sled {
-    db: Db,
+pub(super) struct Sled {
+    handle: Handle,
+    memory: Memory,
     /// Opened before the first write and kept, so that the operating system reports to it what it could
     /// not write back.
     file: File,
@@ -88,7 +96,8 @@ impl Snapshot for Durable<'_> {
             return Ok(row.as_ref().map(|row| row.version));
         }
         guarded(|| {
-            let Some(stored) = self.sled.db.get(entry(Space::Row, key.as_bytes()))? else {
+            let Some(stored) = self.sled.handle.db()?.get(entry(Space::Row, key.as_bytes()))?
+            else {
                 return Ok(None);
             };
             let first = pieces::first(&stored).and_then(|(_, bytes)| version_of(bytes));
@@ -114,12 +123,12 @@ impl Engine for Sled {
         let start = Bound::Included(entry(Space::Row, range.start()));
         let end =
             range.end().map_or_else(|| vec![Space::Row as u8 + 1], |end| entry(Space::Row, end));
-        let stored = self.db.range((start, Bound::Excluded(end)));
         let hidden_end =
             range.end().map_or(Bound::Unbounded, |end| Bound::Excluded(RowKey::new(end)));
         let hidden =
             under_way.rows.range((Bound::Included(RowKey::new(range.start())), hidden_end));
         guarded(|| {
+            let stored = self.handle.db()?.range((start, Bound::Excluded(end)));
             if range.is_descending() {
                 let before = |a: &[u8], b: &[u8]| a > b;
                 self.page(stored.rev().peekable(), hidden.rev().peekable(), before, limit)
@@ -142,11 +151,12 @@ impl Engine for Sled {
             return Ok(());
         }
         guarded(|| {
-            for found in self.db.range(start..=end) {
+            let db = self.handle.db()?;
+            for found in db.range(start..=end) {
                 let (key, stored) = found?;
                 let key = key.get(1..).unwrap_or_default();
                 let number = key.first_chunk::<8>().copied().map(u64::from_be_bytes);
-                let line = pieces::whole(&self.db, Space::Line, key, &stored)?;
+                let line = pieces::whole(db, Space::Line, key, &stored)?;
                 let (number, line) = number.zip(line).ok_or(Trouble::Damaged)?;
                 if !take(number, &line) {
                     break;
@@ -161,7 +171,7 @@ impl Engine for Sled {
     }
 
     fn next_node(&self) -> Result<u32, StoreError> {
-        let next = guarded(|| Ok(number(&self.db, NEXT_NODE)?))?;
+        let next = guarded(|| Ok(number(self.handle.db()?, NEXT_NODE)?))?;
         next.and_then(|next| u32::try_from(next).ok()).ok_or(DAMAGED)
     }
 
@@ -175,6 +185,9 @@ impl Engine for Sled {
     fn write(&self, changes: &Changes, order: &mut dyn FnMut()) -> Result<(), Failure> {
         self.disk.check_room().map_err(|_| Failure::Full)?;
         room_for(&self.file, changes)?;
+        if !self.has_memory_for_more() {
+            return Err(Failure::Full);
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(changes, order)));
         match outcome {
             Ok(Ok(())) => Ok(()),
@@ -186,10 +199,11 @@ impl Engine for Sled {
 }
 
 impl Sled {
-    fn open(store: &Path, disk: &Arc<Disk>) -> Result<Self, OpenError> {
-        let Opened { db, file, mark, group } = database::open(store)?;
+    pub(super) fn open(store: &Path, disk: &Arc<Disk>, memory: Memory) -> Result<Self, OpenError> {
+        let Opened { handle, file, mark, group } = database::open(store, memory)?;
         let sled = Self {
-            db,
+            handle,
+            memory,
             file,
             blobs: store.join(FOLDER).join("blobs"),
             mark,
@@ -236,8 +250,9 @@ impl Sled {
         }
         self.show().rows = were;
         order();
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
+        let db = self.handle.db()?;
+        db.apply_batch(batch)?;
+        db.flush()?;
         self.disk.synced(self.file.sync_data());
         self.sync_blobs();
         self.group.store(group, Ordering::Relaxed);
@@ -245,6 +260,12 @@ impl Sled {
         let count = u64::try_from(changes.lines.len()).unwrap_or(u64::MAX);
         *self.show() = UnderWay { rows: BTreeMap::new(), lines: lines.saturating_add(count) };
         Ok(())
+    }
+
+    /// Whether the database may grow: one that was let grow further would not open again here.
+    fn has_memory_for_more(&self) -> bool {
+        let bytes = self.file.metadata().map(|metadata| metadata.len());
+        bytes.is_ok_and(|bytes| self.memory.is_enough_for(bytes.saturating_add(GROWTH_BYTES)))
     }
 
     /// There are no files of long values, because none is long. Should sled make one after all, it is
@@ -260,7 +281,7 @@ impl Sled {
     /// The number of the last line, which at opening is that of all lines.
     fn last_line(&self) -> Result<u64, Trouble> {
         let all = entry(Space::Line, &[])..vec![Space::Line as u8 + 1];
-        let Some(last) = self.db.range(all).next_back() else { return Ok(0) };
+        let Some(last) = self.handle.db()?.range(all).next_back() else { return Ok(0) };
         let (key, _) = last?;
         let number = key.get(1..).and_then(<[u8]>::first_chunk::<8>);
         number.copied().map(u64::from_be_bytes).ok_or(Trouble::Damaged)
@@ -268,7 +289,7 @@ impl Sled {
 
     /// A row, durable or not, and how many further pieces it has.
     fn stored(&self, key: &RowKey) -> Result<Option<(Row, u16)>, Trouble> {
-        let Some(stored) = self.db.get(entry(Space::Row, key.as_bytes()))? else {
+        let Some(stored) = self.handle.db()?.get(entry(Space::Row, key.as_bytes()))? else {
             return Ok(None);
         };
         let (more, _) = pieces::first(&stored).ok_or(Trouble::Damaged)?;
@@ -276,7 +297,7 @@ impl Sled {
     }
 
     fn row(&self, key: &[u8], stored: &IVec) -> Result<Row, Trouble> {
-        let whole = pieces::whole(&self.db, Space::Row, key, stored)?;
+        let whole = pieces::whole(self.handle.db()?, Space::Row, key, stored)?;
         whole.as_deref().and_then(row_of).ok_or(Trouble::Damaged)
     }
 
