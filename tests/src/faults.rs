@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use strongroom_storage::{
     Batch, Committed, Description, Expect, KeyRange, Line, LinePosition, LineRange, Row, RowKey,
-    Store, StoreError,
+    Store, StoreError, Sums,
 };
 
 /// What does not work at present.
@@ -83,6 +83,10 @@ impl Store for Faulty {
     ) -> Result<Vec<(LinePosition, Bytes)>, StoreError> {
         self.faults.check_reach()?;
         self.inner.read_lines(range).await
+    }
+
+    fn sums(&self) -> &Sums {
+        self.inner.sums()
     }
 
     fn describe(&self) -> Description {

@@ -14,6 +14,7 @@ use strongroom_keyring::{
 };
 use strongroom_model::{Clock, InstallId};
 use strongroom_storage::{OpenError, Store, StoreUrl};
+use strongroom_vault::integrity::Rejected;
 use strongroom_vault::{Vault, system, tenants};
 use tempfile::TempDir;
 
@@ -64,7 +65,7 @@ impl Unlocker for SealUnlocker {
         let key = seal_key::parse_file(text.expose()).map_err(|_| UnlockError::WrongKey)?;
         match system::unlock(vault, &key).await {
             Ok(_) => Ok(()),
-            Err(KeyError::WrongSealKey) => Err(UnlockError::WrongKey),
+            Err(Rejected::Keys(KeyError::WrongSealKey)) => Err(UnlockError::WrongKey),
             Err(error) => Err(UnlockError::Unavailable(Box::new(error))),
         }
     }

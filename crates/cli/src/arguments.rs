@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Init(server::init::Init),
     /// Run the server
     Serve(server::serve::Serve),
+    /// Prove that a store at rest is what was last written
+    Verify(server::check_store::Verify),
+    /// Go on with a store that the server refuses because it is an older copy, or damaged
+    AcceptOlderStore(server::check_store::AcceptOlderStore),
     /// Load the server's keys
     Unlock(commands::system::Unlock),
     /// Drop the server's keys

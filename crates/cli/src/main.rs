@@ -66,6 +66,13 @@ fn with_settings(command: Command, common: &Common) -> Result<(), Failure> {
         Command::Demo(demo) => server::runtime()?.block_on(demo.run()),
         Command::Init(init) => server::runtime()?.block_on(init.run(&settings.serve)),
         Command::Serve(serve) => server::runtime()?.block_on(serve.run(&settings)),
+        Command::Verify(verify) => {
+            let screen = screen::Screen::new(common.output.or(settings.output), common.verbose);
+            server::runtime()?.block_on(verify.run(&settings.serve, screen))
+        }
+        Command::AcceptOlderStore(accept) => {
+            server::runtime()?.block_on(accept.run(&settings.serve))
+        }
         Command::Receipts(commands::receipts::Receipts::Verify(verify)) => {
             verify.run(screen::Screen::new(common.output.or(settings.output), common.verbose))
         }
@@ -123,6 +130,8 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         Command::Demo(_)
         | Command::Init(_)
         | Command::Serve(_)
+        | Command::Verify(_)
+        | Command::AcceptOlderStore(_)
         | Command::Unlock(_)
         | Command::Status
         | Command::Doctor(_)

@@ -118,7 +118,8 @@ impl Batch {
         self.puts.is_empty() && self.deletes.is_empty() && self.lines.is_empty()
     }
 
-    fn changed_keys(&self) -> impl Iterator<Item = &RowKey> {
+    /// The rows that it changes.
+    pub(crate) fn changed_keys(&self) -> impl Iterator<Item = &RowKey> {
         self.puts.iter().map(|put| &put.key).chain(&self.deletes)
     }
 

@@ -67,6 +67,10 @@ row_kinds! {
     Format = 0x01, Clear;
     /// `-`, provider only. High-water mark of the clock.
     Clock = 0x02, Clear;
+    /// `-`, provider only. The sum over the rows of the store.
+    StoreSum = 0x03, Clear;
+    /// `tenant 16`, provider only. The sum over the rows of the tenant's policy.
+    PolicySum = 0x04, Clear;
 
     /// `tree u8 | level u8 | index u64`. A node of a shred tree, sealed under its parent.
     Node = 0x10, KeyState;
@@ -160,6 +164,18 @@ impl RowKind {
     pub const fn is_key_state(self) -> bool {
         self.number() & 0xF0 == 0x10
     }
+
+    /// Whether it counts in the sum over the store that commits keep. The row of the batch that is open
+    /// does not: unlocking changes it before the key of the sums is there. Sums over policies count,
+    /// where they are written.
+    pub const fn is_summed(self) -> bool {
+        !matches!(self, Self::Format | Self::StoreSum | Self::PolicySum | Self::BatchRow)
+    }
+
+    /// Whether rights rest on it: it counts in the sum over its tenant's policy.
+    pub const fn is_policy(self) -> bool {
+        matches!(self.number(), 0x20..=0x2d | 0x30 | 0x31)
+    }
 }
 
 /// One of the trees of keys.
@@ -202,6 +218,16 @@ pub fn format() -> RowKey {
 /// `tenant | 0x02`, provider only.
 pub fn clock() -> RowKey {
     key(TenantId::PROVIDER, RowKind::Clock, &[])
+}
+
+/// `tenant | 0x03`, provider only.
+pub fn store_sum() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::StoreSum, &[])
+}
+
+/// `tenant | 0x04 | tenant 16`, provider only.
+pub fn policy_sum(tenant: TenantId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::PolicySum, &[tenant.as_bytes()])
 }
 
 /// `tenant | 0x10 | tree u8 | level u8 | index u64`.
@@ -363,6 +389,21 @@ pub fn erasure(tenant: TenantId, erasure: ErasureId) -> RowKey {
 /// What the erasures of a tenant begin with: `tenant | 0x36 | tenant 16`, provider only.
 pub fn erasures_prefix(tenant: TenantId) -> RowKey {
     key(TenantId::PROVIDER, RowKind::Erasure, &[tenant.as_bytes()])
+}
+
+/// The tenant of a policy sum's key.
+pub fn parse_policy_sum(key: &RowKey) -> Option<TenantId> {
+    let (_, tenant) = parse_kind(key, RowKind::PolicySum)?;
+    Some(TenantId::from_bytes(tenant.try_into().ok()?))
+}
+
+/// The index, the depth and the prefix of a page's key.
+pub fn parse_index_page(key: &RowKey) -> Option<(u32, u8, u32)> {
+    let (_, parts) = parse_kind(key, RowKind::IndexPage)?;
+    let (index, parts) = parts.split_first_chunk::<4>()?;
+    let (depth, prefix) = parts.split_first()?;
+    let prefix = u32::from_be_bytes(prefix.try_into().ok()?);
+    Some((u32::from_be_bytes(*index), *depth, prefix))
 }
 
 /// The tenant and the erasure of an erasure's key.

@@ -20,6 +20,7 @@ mod postgres;
 mod recent;
 mod row;
 mod store;
+mod sums;
 mod url;
 
 pub use batch::{
@@ -33,4 +34,5 @@ pub use postgres::{DatabaseProblem, PostgresStore, PostgresUrl};
 pub use recent::Recent;
 pub use row::{KeyRange, Row, RowKey};
 pub use store::{Committed, Description, KEYS_MAX, PAGE_MAX, Store};
+pub use sums::{Change, Sum, Summing, Sums, Total};
 pub use url::{Behind, StoreUrl, create, open};

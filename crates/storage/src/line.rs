@@ -61,6 +61,27 @@ impl LinePosition {
     pub const START: Self =
         Self { commits: 0, appends: AppendPosition { segment: 0, offset: 0, index: 0 } };
 
+    /// The same place in the lane of appends, and that of another position in the lane of commits.
+    #[must_use]
+    pub const fn with_commits_of(self, other: Self) -> Self {
+        Self { commits: other.commits, ..self }
+    }
+
+    /// Whether the line that brought a reading from `before` to here is one of a commit.
+    pub const fn is_of_commit(self, before: Self) -> bool {
+        self.commits != before.commits
+    }
+
+    /// Whether the line that brought a reading from `before` to here is one of those that whoever had
+    /// read as far as `end` has read.
+    pub fn is_within(self, before: Self, end: Self) -> bool {
+        if self.is_of_commit(before) {
+            self.commits <= end.commits
+        } else {
+            self.appends <= end.appends
+        }
+    }
+
     /// Its 20 bytes, to be kept or sealed into a cursor: `commits u64 | segment u32 | offset u32 |
     /// index u32`.
     pub fn to_bytes(self) -> [u8; 20] {

@@ -1,6 +1,6 @@
 //! The engine without a disk: the reference that the others are compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +12,14 @@ use crate::chain::Chain;
 use crate::line::AppendPosition;
 use crate::store::{KEYS_MAX, PAGE_MAX};
 use crate::{
-    BATCH_BYTES_MAX, Batch, Committed, Description, Expect, KeyRange, Line, LinePosition,
-    LineRange, Row, RowKey, Store, StoreError,
+    BATCH_BYTES_MAX, Batch, Change, Committed, Description, Expect, KeyRange, Line, LinePosition,
+    LineRange, Row, RowKey, Store, StoreError, Sums,
 };
 
 /// A store that lives with its process. "Durable" means: for as long as this value.
 pub struct MemoryStore {
     state: Mutex<State>,
+    sums: Sums,
 }
 
 struct State {
@@ -52,7 +53,8 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         let (commits, appends) = (Lane::new(1), Lane::new(2));
-        Self { state: Mutex::new(State { rows: BTreeMap::new(), commits, appends, next_node: 3 }) }
+        let state = State { rows: BTreeMap::new(), commits, appends, next_node: 3 };
+        Self { state: Mutex::new(state), sums: Sums::default() }
     }
 
     /// The same rows and lines as after a new start: with new node numbers.
@@ -61,7 +63,7 @@ impl MemoryStore {
         state.commits.chain = Chain::new(state.next_node);
         state.appends.chain = Chain::new(state.next_node + 1);
         state.next_node += 2;
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), sums: Sums::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -78,6 +80,18 @@ impl Default for MemoryStore {
 impl State {
     fn version(&self, key: &RowKey) -> Option<u64> {
         self.rows.get(key).map(|row| row.version)
+    }
+
+    /// What a batch does to the versions of rows.
+    fn changes<'b>(&self, batch: &'b Batch) -> impl Iterator<Item = (&'b RowKey, Change)> {
+        let puts = batch.puts.iter().map(|put| (&put.key, Some(put.version)));
+        let deletes = batch.deletes.iter().map(|key| (key, None));
+        puts.chain(deletes).map(|(key, after)| (key, Change { before: self.version(key), after }))
+    }
+
+    fn stored(&self, keys: &[RowKey]) -> HashMap<RowKey, Row> {
+        let rows = keys.iter().map(|key| Some((key.clone(), self.rows.get(key)?.clone())));
+        rows.flatten().collect()
     }
 
     fn hold(&self, facts: &[Expect]) -> Result<(), StoreError> {
@@ -121,12 +135,20 @@ impl Store for MemoryStore {
         if !batch.puts.iter().all(grows) {
             return Err(StoreError::Conflict);
         }
+        let summation = self.sums.begin(batch.changed_keys());
+        let sums = summation.fold(state.changes(&batch), &state.stored(&summation.keys))?;
         let committed = state.commits.record(&batch.lines)?;
         for put in batch.puts {
             state.rows.insert(put.key, Row { version: put.version, value: put.value });
         }
         for key in &batch.deletes {
             state.rows.remove(key);
+        }
+        for (key, row) in sums {
+            match row {
+                Some(row) => state.rows.insert(key, row),
+                None => state.rows.remove(&key),
+            };
         }
         Ok(committed)
     }
@@ -172,6 +194,10 @@ impl Store for MemoryStore {
             }
         }
         Ok(found)
+    }
+
+    fn sums(&self) -> &Sums {
+        &self.sums
     }
 
     fn describe(&self) -> Description {

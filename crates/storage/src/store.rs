@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::{
     Batch, Expect, KeyRange, Line, LinePlaced, LinePosition, LineRange, Row, RowKey, StoreError,
+    Sums,
 };
 
 /// Most keys of one [`Store::get_many`].
@@ -60,6 +61,9 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::scan`].
     async fn read_lines(&self, range: &LineRange)
     -> Result<Vec<(LinePosition, Bytes)>, StoreError>;
+
+    /// Whether its changes are summed; whoever passes a store on passes this on.
+    fn sums(&self) -> &Sums;
 
     /// What it is and how much it has done.
     fn describe(&self) -> Description;

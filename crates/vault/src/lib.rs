@@ -15,6 +15,7 @@ pub mod collections;
 pub mod erasures;
 pub mod exports;
 pub mod imports;
+pub mod integrity;
 pub mod invitations;
 pub mod jobs;
 pub mod records;
@@ -93,6 +94,7 @@ pub struct Vault {
     worker: std::sync::OnceLock<[u8; 16]>,
     /// Whether there is a job that another worker may have.
     jobs_wait: std::sync::atomic::AtomicBool,
+    integrity: integrity::Integrity,
 }
 
 impl Vault {
@@ -103,6 +105,7 @@ impl Vault {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Self {
+        store.sums().keep_later();
         Self {
             time: machine::HighWaterMark::new(&*clock),
             admission: admission::Admission::new(clock.clone()),
@@ -115,11 +118,19 @@ impl Vault {
             working: tokio::sync::Mutex::new(()),
             worker: std::sync::OnceLock::new(),
             jobs_wait: std::sync::atomic::AtomicBool::new(false),
+            integrity: integrity::Integrity::default(),
             store,
             keyring,
             clock,
             rng,
         }
+    }
+
+    /// The same vault, whose store is compared with the heads in these places outside of it.
+    #[must_use]
+    pub fn with_heads(mut self, places: Vec<Arc<dyn integrity::HeadPlace>>) -> Self {
+        self.integrity.places = places;
+        self
     }
 
     /// Forgets what was opened of a tenant's rows and index pages: something of its was erased.

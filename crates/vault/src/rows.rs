@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_crypto::{Context, Key, MessagePurpose, hash, stream};
 use strongroom_keyring::{Half, Leaf, Service};
-use strongroom_model::TenantId;
+use strongroom_model::{Plaintext, TenantId};
 use strongroom_storage::keyspace::{Owner, RowKind};
 use strongroom_storage::{Recent, Row, RowKey};
 
@@ -122,6 +122,17 @@ impl Vault {
         key: &RowKey,
         row: &Row,
     ) -> Result<(T, OwnerLeaf), VaultError> {
+        let (plain, leaf) = self.open_row_plain(key, row).await?;
+        let value = minicbor::decode(plain.expose()).map_err(|_| damaged())?;
+        Ok((value, leaf))
+    }
+
+    /// Opens a row and gives what was sealed, not decoded, and the leaf of its owner.
+    pub(crate) async fn open_row_plain(
+        &self,
+        key: &RowKey,
+        row: &Row,
+    ) -> Result<(Plaintext<Vec<u8>>, OwnerLeaf), VaultError> {
         let (tenant, kind) = place(key)?;
         let sealing = sealing(kind)?;
         let (leaf, sealed) = match sealing {
@@ -134,9 +145,7 @@ impl Vault {
         };
         let context = self.row_context(key, tenant, kind, leaf, row.version);
         let row_key = self.row_key(tenant, &sealing, leaf).await?;
-        let plain = stream::open(&row_key, &context, sealed)?;
-        let value = minicbor::decode(plain.expose()).map_err(|_| damaged())?;
-        Ok((value, leaf))
+        Ok((stream::open(&row_key, &context, sealed)?, leaf))
     }
 
     /// Reads and decodes rows, those that were decoded lately without opening them again.
@@ -147,6 +156,7 @@ impl Vault {
     where
         T: for<'b> minicbor::Decode<'b, ()> + Any + Send + Sync,
     {
+        self.check_policies(keys).await?;
         let rows = self.store.get_many(keys).await?;
         let mut loaded = Vec::with_capacity(rows.len());
         for (key, row) in keys.iter().zip(rows) {

@@ -41,8 +41,8 @@ async fn house_on(store: Arc<dyn Store>) -> House {
     .unwrap();
     let keyring =
         Keyring::open(store.clone(), vec![holder], clock.clone(), rng.clone()).await.unwrap();
-    keyring.unlock(&seal).await.unwrap();
     let vault = Vault::new(store, Arc::new(keyring), clock, rng);
+    system::unlock(&vault, &seal).await.unwrap();
     let operator = tenants::Owner { name: "Op".parse().unwrap(), email: None };
     let invitation = system::plant(&vault, operator).await.unwrap();
     let redeemed = invitations::redeem(&vault, invitation.token.expose()).await.unwrap().value;

@@ -12,9 +12,11 @@ use strongroom_vault::{Secret, Vault, system, tenants};
 use crate::exit::Failure;
 use crate::files::SecretFile;
 use crate::screen::{data, say};
+use crate::server::head_file::HeadFile;
 use crate::server::seal::{NewSeal, SealArguments};
 use crate::server::{
-    FIRST_HOLDER_CLASS, Machine, holder_path, key_failure, parse_store, quoted_url, vault_over,
+    FIRST_HOLDER_CLASS, Machine, holder_path, key_failure, parse_store, quoted_url, rejected,
+    vault_over,
 };
 use crate::settings::ServeSettings;
 
@@ -113,6 +115,8 @@ pub(super) async fn make(
         Ok(())
     };
     absent(holder)?;
+    let head = HeadFile::beside(holder);
+    absent(head.path())?;
     key_file.map_or(Ok(()), absent)?;
     let url = store.clone();
     let opened = tokio::task::spawn_blocking(move || strongroom_storage::create(&url))
@@ -146,10 +150,12 @@ pub(super) async fn make(
     )
     .await
     .map_err(|error| key_failure(&error))?;
-    let (vault, _) = vault_over(opened, file, machine).await?;
-    system::unlock(&vault, &seal.key).await.map_err(|error| key_failure(&error))?;
+    made.paths.push(head.path().to_owned());
+    let (vault, _) = vault_over(opened, file, vec![Arc::new(head)], machine).await?;
+    system::unlock(&vault, &seal.key).await.map_err(|error| rejected(&error))?;
     let invitation =
         system::plant(&vault, operator).await.map_err(|error| Failure::local(error.to_string()))?;
+    vault.write_heads().await.map_err(|error| Failure::local(error.to_string()))?;
     made.paths.clear();
     Ok((vault, invitation))
 }

@@ -6,9 +6,11 @@ pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod serve;
 
+pub(crate) mod check_store;
 mod descriptors;
 mod dev;
 mod guests;
+pub(crate) mod head_file;
 mod logs;
 pub(crate) mod seal;
 mod stop;
@@ -23,8 +25,10 @@ use strongroom_crypto::SystemRng;
 use strongroom_keyring::{FileHolder, Holder, Keyring};
 use strongroom_model::{Clock, Rng};
 use strongroom_storage::{Store, StoreUrl};
+use strongroom_vault::integrity::{HeadPlace, Rejected};
 use strongroom_vault::{SystemClock, Vault};
 
+use self::head_file::HeadFile;
 use self::traced_store::TracedStore;
 use crate::exit::{Exit, Failure};
 
@@ -113,7 +117,8 @@ async fn open_vault(
         .map_err(|error| Failure::local(error.to_string()))?;
     let store = if is_traced { Arc::new(TracedStore(store)) } else { store };
     let file = holder_file()?;
-    let opened = vault_over(store, file.clone(), machine).await;
+    let heads: Vec<Arc<dyn HeadPlace>> = vec![Arc::new(HeadFile::beside(holder))];
+    let opened = vault_over(store, file.clone(), heads, machine).await;
     let (vault, keyring) = opened.map_err(|failure| with_holder(failure, holder))?;
     Ok((vault, file, keyring))
 }
@@ -122,6 +127,7 @@ async fn open_vault(
 async fn vault_over(
     store: Arc<dyn Store>,
     holder: Arc<dyn Holder>,
+    heads: Vec<Arc<dyn HeadPlace>>,
     machine: &Machine,
 ) -> Result<(Arc<Vault>, Keyring), Failure> {
     let holders: Vec<Arc<dyn Holder>> = vec![holder];
@@ -130,7 +136,7 @@ async fn vault_over(
         .map_err(|error| key_failure(&error))?;
     let vault =
         Vault::new(store, Arc::new(keyring.clone()), machine.clock.clone(), machine.rng.clone());
-    Ok((Arc::new(vault), keyring))
+    Ok((Arc::new(vault.with_heads(heads)), keyring))
 }
 
 /// A word of our own that is none would be our fault.
@@ -142,6 +148,18 @@ fn words(error: strongroom_model::Malformed) -> Failure {
 fn with_holder(mut failure: Failure, holder: &Path) -> Failure {
     failure.message = format!("{} (with the holder `{}`)", failure.message, holder.display());
     failure
+}
+
+fn rejected(error: &Rejected) -> Failure {
+    match error {
+        Rejected::Keys(error) => key_failure(error),
+        Rejected::OlderCopy
+        | Rejected::NoHead
+        | Rejected::HeadDamaged
+        | Rejected::HeadOfAnother
+        | Rejected::Damaged(_) => Failure::new(Exit::CheckFailed, error.to_string()),
+        Rejected::Store(_) => Failure::local(error.to_string()),
+    }
 }
 
 fn key_failure(error: &strongroom_keyring::KeyError) -> Failure {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use strongroom_api::{Config, RunningServer, Server, StartError};
-use strongroom_vault::system;
+use strongroom_vault::{integrity, system};
 use tokio::signal::unix::{Signal, SignalKind};
 use tracing::level_filters::LevelFilter;
 
@@ -17,7 +17,7 @@ use crate::server::stop::{Stopping, hear};
 use crate::server::telemetry::{self, Collector, Traces};
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{
-    Machine, holder_path, key_failure, logs, open_vault, parse_store, seal, with_holder,
+    Machine, holder_path, logs, open_vault, parse_store, rejected, seal, with_holder,
 };
 use crate::settings::{LogFormat, ServeSettings, Settings, TelemetrySettings};
 
@@ -58,10 +58,13 @@ impl Serve {
         let machine = Machine::new();
         let (vault, holder, keyring) =
             open_vault(&store, &holder, &machine, traces.is_some()).await?;
+        integrity::check_age(&vault)
+            .await
+            .map_err(|error| with_holder(rejected(&error), holder.path()))?;
         if let Some(key) = key {
             let unlocked = system::unlock(&vault, &key)
                 .await
-                .map_err(|error| with_holder(key_failure(&error), holder.path()))?;
+                .map_err(|error| with_holder(rejected(&error), holder.path()))?;
             tracing::info!(number = unlocked.number, "unlocked");
         }
         let unlocker = Arc::new(HolderUnlocker(holder.seal_method().clone()));
@@ -73,6 +76,10 @@ impl Serve {
             let vault = vault.clone();
             async move { vault.work().await }
         });
+        let heads = tokio::spawn({
+            let vault = vault.clone();
+            async move { vault.keep_heads().await }
+        });
         let locked = if keyring.is_locked() { ", locked" } else { "" };
         say(&format!("listening on {scheme}://{}{locked}", server.local_addr()));
         if let Some(admin) = server.admin_addr() {
@@ -83,6 +90,10 @@ impl Serve {
         tracing::info!("stopping");
         server.stop().await;
         working.abort();
+        heads.abort();
+        if let Err(error) = vault.write_heads().await {
+            tracing::warn!(error = %error, "the head of the store could not be written");
+        }
         keyring.lock();
         if let Some(traces) = traces {
             traces.end().await;

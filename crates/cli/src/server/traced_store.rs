@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use strongroom_storage::{
     Batch, Committed, Description, Expect, KeyRange, Line, LinePosition, LineRange, Row, RowKey,
-    Store, StoreError,
+    Store, StoreError, Sums,
 };
 use strongroom_vault::SPANS;
 use tracing::Instrument;
@@ -42,6 +42,10 @@ impl Store for TracedStore {
         range: &LineRange,
     ) -> Result<Vec<(LinePosition, bytes::Bytes)>, StoreError> {
         self.0.read_lines(range).await
+    }
+
+    fn sums(&self) -> &Sums {
+        self.0.sums()
     }
 
     fn describe(&self) -> Description {

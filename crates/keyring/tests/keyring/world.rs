@@ -16,7 +16,7 @@ use strongroom_model::{Clock, InstallId, NoRandomness, Rng, TenantId, Timestamp}
 use strongroom_storage::keyspace::{self, RowKind};
 use strongroom_storage::{
     Batch, Committed, Description, Expect, KeyRange, Line, LinePosition, LineRange, MemoryStore,
-    Row, RowKey, Store, StoreError,
+    Row, RowKey, Store, StoreError, Sums,
 };
 use tokio::sync::Notify;
 
@@ -240,6 +240,10 @@ impl Store for Recorder {
         self.inner.read_lines(range).await
     }
 
+    fn sums(&self) -> &Sums {
+        self.inner.sums()
+    }
+
     fn describe(&self) -> Description {
         self.inner.describe()
     }
@@ -344,6 +348,10 @@ impl Store for FaultyStore {
         range: &LineRange,
     ) -> Result<Vec<(LinePosition, Bytes)>, StoreError> {
         self.through(self.inner.read_lines(range)).await
+    }
+
+    fn sums(&self) -> &Sums {
+        self.inner.sums()
     }
 
     fn describe(&self) -> Description {
@@ -532,6 +540,10 @@ impl Store for StallingStore {
         range: &LineRange,
     ) -> Result<Vec<(LinePosition, Bytes)>, StoreError> {
         self.inner.read_lines(range).await
+    }
+
+    fn sums(&self) -> &Sums {
+        self.inner.sums()
     }
 
     fn describe(&self) -> Description {

@@ -31,7 +31,7 @@ use crate::journal::{self, Journal, ReadError};
 use crate::store::{KEYS_MAX, PAGE_MAX};
 use crate::{
     Batch, Committed, Description, Expect, KeyRange, Line, LinePosition, LineRange, OpenError, Row,
-    RowKey, Store, StoreError,
+    RowKey, Store, StoreError, Sums,
 };
 use appender::Appender;
 use disk::Disk;
@@ -67,6 +67,7 @@ pub(crate) struct EmbeddedStore {
     journal: Arc<journal::Shared>,
     groups: Arc<Groups>,
     room: Arc<Semaphore>,
+    sums: Arc<Sums>,
     commits: Option<mpsc::Sender<writer::Job>>,
     appends: Option<mpsc::Sender<appender::Job>>,
     writer: Option<JoinHandle<()>>,
@@ -97,12 +98,14 @@ impl EmbeddedStore {
         let shared = journal.shared();
         let ordering = Arc::new(Ordering::default());
         let groups = Arc::new(Groups::default());
+        let sums = Arc::new(Sums::default());
         let (commits, commit_jobs) = mpsc::channel(QUEUE_JOBS_MAX);
         let (appends, append_jobs) = mpsc::channel(QUEUE_JOBS_MAX);
         let (writer, append_node) = Writer::start(
             Arc::clone(&engine),
             Arc::clone(&ordering),
             Arc::clone(&groups),
+            Arc::clone(&sums),
             &path.join(kind.database()),
         )?;
         let appender = Appender::new(
@@ -120,6 +123,7 @@ impl EmbeddedStore {
             ordering,
             journal: shared,
             groups,
+            sums,
             room: Arc::new(Semaphore::new(usize::try_from(QUEUE_KIB_MAX).unwrap_or(1))),
             commits: Some(commits),
             appends: Some(appends),
@@ -212,6 +216,10 @@ impl Store for EmbeddedStore {
         tokio::task::spawn_blocking(move || read_lines(&*engine, &journal, &range))
             .await
             .map_err(|_| STOPPED)?
+    }
+
+    fn sums(&self) -> &Sums {
+        &self.sums
     }
 
     fn describe(&self) -> Description {

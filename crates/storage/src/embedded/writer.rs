@@ -12,7 +12,8 @@ use super::ordering::Ordering;
 use super::{Answer, Groups};
 use crate::chain::Chain;
 use crate::{
-    BATCH_BYTES_MAX, Batch, Committed, Expect, LinePlaced, OpenError, Row, RowKey, StoreError,
+    BATCH_BYTES_MAX, Batch, Change, Committed, Expect, LinePlaced, OpenError, Row, RowKey,
+    StoreError, Sums,
 };
 
 /// Most batches that become durable together.
@@ -52,6 +53,7 @@ pub(super) struct Writer {
     engine: Arc<dyn Engine>,
     ordering: Arc<Ordering>,
     groups: Arc<Groups>,
+    sums: Arc<Sums>,
     /// The next node number that nobody has used.
     next_node: u32,
     /// None after a failed write: the places of its lines may stand on the disk, and a place is
@@ -68,11 +70,12 @@ impl Writer {
         engine: Arc<dyn Engine>,
         ordering: Arc<Ordering>,
         groups: Arc<Groups>,
+        sums: Arc<Sums>,
         path: &Path,
     ) -> Result<(Self, u32), OpenError> {
         let read = engine.next_node();
         let next_node = read.map_err(|_| Failure::Damaged.at_opening(path))?;
-        let mut writer = Self { engine, ordering, groups, next_node, chain: None };
+        let mut writer = Self { engine, ordering, groups, sums, next_node, chain: None };
         let reserved = writer.reserve_nodes(2).map_err(|failure| failure.at_opening(path))?;
         writer.chain = Some(Chain::new(reserved));
         Ok((writer, reserved + 1))
@@ -162,7 +165,33 @@ impl Writer {
             group.changed |= verdict.is_ok() && !commit.batch.is_read_only();
             group.verdicts.push(verdict);
         }
+        let sums = self.sum(&*snapshot, &group.changes)?;
+        group.changes.rows.extend(sums);
         Ok(group)
+    }
+
+    /// What the changes of a group make of the sums over rows.
+    fn sum(
+        &self,
+        snapshot: &dyn Snapshot,
+        changes: &Changes,
+    ) -> Result<Vec<(RowKey, Option<Row>)>, StoreError> {
+        let summation = self.sums.begin(changes.rows.keys());
+        if summation.is_needless() {
+            return Ok(Vec::new());
+        }
+        let rows = self.engine.get_many(&summation.keys)?;
+        let stored = summation.keys.iter().zip(rows);
+        let stored = stored.filter_map(|(key, row)| Some((key.clone(), row?))).collect();
+        let mut changed = Vec::with_capacity(changes.rows.len());
+        for (key, row) in &changes.rows {
+            let before = match self.ordering.version(key) {
+                Some(version) => Some(version),
+                None => snapshot.version(key)?,
+            };
+            changed.push((key, Change { before, after: row.as_ref().map(|row| row.version) }));
+        }
+        summation.fold(changed.into_iter(), &stored)
     }
 
     /// Judges a batch against what the ones before it made of the store. This thread is the only one

@@ -7,7 +7,8 @@ use strongroom_model::TenantId;
 
 use super::lane::Job;
 use crate::chain::Chain;
-use crate::{BATCH_BYTES_MAX, Batch, Expect, LinePlaced, RowKey, StoreError};
+use crate::sums::Summation;
+use crate::{BATCH_BYTES_MAX, Batch, Expect, LinePlaced, Row, RowKey, StoreError};
 
 /// What becomes of a batch once its group is durable.
 pub(super) type Verdict = Result<Vec<LinePlaced>, StoreError>;
@@ -40,6 +41,33 @@ impl Group {
             group.verdicts.push(verdict);
         }
         group
+    }
+
+    /// Adds what its changes make of the sums over rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if a sum that is stored is none.
+    pub(super) fn sum(
+        &mut self,
+        summation: &Summation,
+        stored: &HashMap<RowKey, u64>,
+        rows: &HashMap<RowKey, Row>,
+    ) -> Result<(), StoreError> {
+        let changes = self.changes.iter().map(|(key, change)| {
+            let after = match change {
+                Change::Put { version, .. } => Some(*version),
+                Change::Delete => None,
+            };
+            (key, crate::Change { before: stored.get(key).copied(), after })
+        });
+        for (key, row) in summation.fold(changes, rows)? {
+            let change = match row {
+                Some(Row { version, value }) => Change::Put { version, value },
+                None => Change::Delete,
+            };
+            self.changes.insert(key, change);
+        }
+        Ok(())
     }
 
     /// Whether the store is another one after it.
@@ -86,7 +114,7 @@ pub(super) fn rows_that_decide(jobs: &[Job]) -> Vec<&RowKey> {
         .iter()
         .flat_map(|job| {
             let expected = job.batch.expects.iter().map(Expect::key);
-            expected.chain(job.batch.puts.iter().map(|put| &put.key))
+            expected.chain(job.batch.changed_keys())
         })
         .collect();
     keys.into_iter().collect()

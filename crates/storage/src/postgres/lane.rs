@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{join3, join5};
+use futures_util::future::{join4, join5};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -19,10 +19,10 @@ use super::group::{Change, Group, Verdict, rows_that_decide};
 use super::lease::{Lease, REPLACED};
 use super::link::{Connector, Link, in_time};
 use super::problem::{LinkError, Trouble};
-use super::split;
 use super::sql::{self, Sql};
+use super::{row_of, split};
 use crate::chain::Chain;
-use crate::{Batch, Committed, RowKey, StoreError};
+use crate::{Batch, Committed, Row, RowKey, StoreError, Sums};
 
 /// Most batches that become durable together.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -39,8 +39,15 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 
 /// What a lane's connection is mostly used for, prepared ahead. What is not here is planned each time,
 /// because a plan that was made while the table was small would read the whole of it later.
-const STATEMENTS: [&Sql; 6] =
-    [&sql::LOCK_LANE, &sql::VERSIONS, &sql::PUT, &sql::ADD_LINES, &sql::END_GROUP, &sql::TAKE_NODE];
+const STATEMENTS: [&Sql; 7] = [
+    &sql::LOCK_LANE,
+    &sql::VERSIONS,
+    &sql::ROWS,
+    &sql::PUT,
+    &sql::ADD_LINES,
+    &sql::END_GROUP,
+    &sql::TAKE_NODE,
+];
 
 /// Where the outcome of a commit or an append goes.
 pub(super) type Answer = oneshot::Sender<Result<Committed, StoreError>>;
@@ -78,6 +85,7 @@ pub(super) struct Lane {
     connector: Arc<Connector>,
     /// Groups that were made durable.
     groups: Arc<AtomicU64>,
+    sums: Arc<Sums>,
     link: Option<Link>,
     /// None after a failed write: its lines may stand in the database's files, and a place is
     /// never used twice, so that the next lines need a new node.
@@ -91,6 +99,8 @@ struct Begun {
     groups: i64,
     lines: i64,
     versions: HashMap<RowKey, u64>,
+    /// The rows of the sums that may change.
+    sums: HashMap<RowKey, Row>,
 }
 
 /// A group whose commit was sent and not answered.
@@ -106,12 +116,13 @@ impl Lane {
         lease: Arc<Lease>,
         connector: Arc<Connector>,
         groups: Arc<AtomicU64>,
+        sums: Arc<Sums>,
     ) -> Self {
         // Chance here only keeps servers from trying in step; nobody gains by guessing it.
         let chance = lease.owner().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let chance = (chance ^ u64::from(name.number().unsigned_abs())) | 1;
         let (link, chain, is_away) = (None, None, false);
-        Self { name, lease, connector, groups, link, chain, is_away, chance }
+        Self { name, lease, connector, groups, sums, link, chain, is_away, chance }
     }
 
     /// Takes the node of this start.
@@ -198,7 +209,9 @@ impl Lane {
             Some(chain) => chain,
             None => Chain::new(take_node(&link).await.map_err(|error| self.told(&error))?),
         };
-        let begun = match self.lock(&link, &rows_that_decide(jobs)).await {
+        let changed = jobs.iter().flat_map(|job| job.batch.changed_keys());
+        let summation = self.sums.begin(changed);
+        let begun = match self.lock(&link, &rows_that_decide(jobs), &summation.keys).await {
             Ok(begun) => begun,
             Err(trouble) => {
                 // Nothing was sealed, so that the chain is as it was.
@@ -213,7 +226,8 @@ impl Lane {
             self.chain = Some(chain);
             return Ok(doubt.verdicts);
         }
-        let group = Group::judge(jobs, &begun.versions, &mut chain);
+        let mut group = Group::judge(jobs, &begun.versions, &mut chain);
+        group.sum(&summation, &begun.versions, &begun.sums).map_err(Trouble::Lasting)?;
         if !group.is_change() {
             self.chain = Some(chain);
             in_time(link.run(sql::COMMIT)).await.map_err(|error| self.told(&error))?;
@@ -236,23 +250,34 @@ impl Lane {
     }
 
     /// Begins a transaction: locks the lane and reads the versions on which it depends.
-    async fn lock(&self, link: &Link, keys: &[&RowKey]) -> Result<Begun, Trouble> {
+    async fn lock(&self, link: &Link, keys: &[&RowKey], sums: &[RowKey]) -> Result<Begun, Trouble> {
         let (tenants, rests): (Vec<&[u8]>, Vec<&[u8]>) =
             keys.iter().map(|key| split(key.as_bytes())).unzip();
+        let (sum_tenants, sum_rests): (Vec<&[u8]>, Vec<&[u8]>) =
+            sums.iter().map(|key| split(key.as_bytes())).unzip();
         let number = self.name.number();
         let answers = async {
-            let (begun, lane, versions) =
-                join3(link.run(sql::BEGIN), link.query(&sql::LOCK_LANE, &[&number]), async {
+            let (begun, lane, versions, rows) = join4(
+                link.run(sql::BEGIN),
+                link.query(&sql::LOCK_LANE, &[&number]),
+                async {
                     if tenants.is_empty() {
                         return Ok(Vec::new());
                     }
                     link.query(&sql::VERSIONS, &[&tenants, &rests]).await
-                })
-                .await;
+                },
+                async {
+                    if sum_tenants.is_empty() {
+                        return Ok(Vec::new());
+                    }
+                    link.query(&sql::ROWS, &[&sum_tenants, &sum_rests]).await
+                },
+            )
+            .await;
             begun?;
-            Ok((lane?, versions?))
+            Ok((lane?, versions?, rows?))
         };
-        let (lane, versions) = in_time(answers).await.map_err(|error| self.told(&error))?;
+        let (lane, versions, rows) = in_time(answers).await.map_err(|error| self.told(&error))?;
         let lane = lane.first().and_then(|row| {
             let (owner, groups, lines) =
                 (row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?);
@@ -269,7 +294,12 @@ impl Lane {
             Some(((*keys.get(place.checked_sub(1)?)?).clone(), version))
         };
         let versions = versions.iter().map(version).collect::<Option<_>>().ok_or(DAMAGED)?;
-        Ok(Begun { groups, lines, versions })
+        let row = |found: &tokio_postgres::Row| {
+            let place = usize::try_from(found.try_get::<_, i64>(0).ok()?).ok()?;
+            Some((sums.get(place.checked_sub(1)?)?.clone(), row_of(found, 1)?))
+        };
+        let sums = rows.iter().map(row).collect::<Option<_>>().ok_or(DAMAGED)?;
+        Ok(Begun { groups, lines, versions, sums })
     }
 
     /// Writes what a group comes to and commits. Everything is sent at once: if one of the

@@ -32,7 +32,7 @@ use crate::line::AppendPosition;
 use crate::store::{KEYS_MAX, PAGE_MAX};
 use crate::{
     Batch, Committed, Description, Expect, KeyRange, Line, LinePosition, LineRange, OpenError, Row,
-    RowKey, Store, StoreError,
+    RowKey, Store, StoreError, Sums,
 };
 pub use address::PostgresUrl;
 use lane::{Job, Lane, LaneName};
@@ -60,6 +60,7 @@ const DAMAGED: StoreError = StoreError::Damaged("the tables of the database");
 /// A store in a database. Dropping it waits for what was already sent.
 pub struct PostgresStore {
     parts: Option<Parts>,
+    sums: Arc<Sums>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -106,15 +107,17 @@ impl PostgresStore {
         let failed = |problem| OpenError::Database { place: url.to_string(), problem };
         let (opened, parts) = std::sync::mpsc::channel();
         let at = url.clone();
+        let sums = Arc::new(Sums::default());
+        let summed = Arc::clone(&sums);
         let thread = thread::Builder::new()
             .name("store-postgres".to_owned())
-            .spawn(move || serve(at, begin, &opened))
+            .spawn(move || serve(at, begin, summed, &opened))
             .map_err(|reason| failed(no_thread(&reason)))?;
         let parts = parts.recv().unwrap_or_else(|_| {
             Err(DatabaseProblem::Other("its thread has ended by itself".to_owned()))
         });
         match parts {
-            Ok(parts) => Ok(Self { parts: Some(parts), thread: Some(thread) }),
+            Ok(parts) => Ok(Self { parts: Some(parts), sums, thread: Some(thread) }),
             Err(problem) => {
                 let _ = thread.join();
                 Err(failed(problem))
@@ -280,6 +283,10 @@ impl Store for PostgresStore {
         Ok(found)
     }
 
+    fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
     fn describe(&self) -> Description {
         let parts = self.parts.as_ref();
         let count = |groups: fn(&Parts) -> &AtomicU64| {
@@ -322,6 +329,7 @@ fn no_thread(reason: &io::Error) -> DatabaseProblem {
 fn serve(
     url: PostgresUrl,
     begin: Begin,
+    sums: Arc<Sums>,
     opened: &std::sync::mpsc::Sender<Result<Parts, DatabaseProblem>>,
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -337,7 +345,7 @@ fn serve(
         }
     };
     runtime.block_on(async {
-        match open(url, begin).await {
+        match open(url, begin, sums).await {
             Ok((parts, running)) => {
                 let _ = opened.send(Ok(parts));
                 running.until_closed().await;
@@ -372,7 +380,11 @@ impl Running {
     }
 }
 
-async fn open(url: PostgresUrl, begin: Begin) -> Result<(Parts, Running), DatabaseProblem> {
+async fn open(
+    url: PostgresUrl,
+    begin: Begin,
+    sums: Arc<Sums>,
+) -> Result<(Parts, Running), DatabaseProblem> {
     let connector = Arc::new(Connector::new(url, tokio::runtime::Handle::current())?);
     let link = connector.connect(&[]).await.map_err(link_problem)?;
     match begin {
@@ -384,7 +396,13 @@ async fn open(url: PostgresUrl, begin: Begin) -> Result<(Parts, Running), Databa
     let commit_groups = Arc::<AtomicU64>::default();
     let append_groups = Arc::<AtomicU64>::default();
     let lane = |name, groups: &Arc<AtomicU64>| {
-        Lane::new(name, Arc::clone(&lease), Arc::clone(&connector), Arc::clone(groups))
+        Lane::new(
+            name,
+            Arc::clone(&lease),
+            Arc::clone(&connector),
+            Arc::clone(groups),
+            Arc::clone(&sums),
+        )
     };
     let mut commit_lane = lane(LaneName::Commits, &commit_groups);
     let mut append_lane = lane(LaneName::Appends, &append_groups);

@@ -164,6 +164,25 @@ impl Vault {
         scrub_once(|| rows.into_iter().map(open).collect())
     }
 
+    /// Opens every entry of the page in this row, and keeps none.
+    pub(crate) async fn check_page(
+        &self,
+        tenant: TenantId,
+        number: u32,
+        collection: Option<&strongroom_model::Collection>,
+        key: &RowKey,
+        row: &Row,
+    ) -> Result<(), VaultError> {
+        let (page, _) = self.open_row::<PageRow>(key, row).await?;
+        if page.split {
+            return Ok(());
+        }
+        let collection_slot = collection.map(|collection| collection.slot);
+        let index = Index { tenant, number, collection_slot };
+        let page = Page { key: key.clone(), depth: 0, prefix: 0, version: row.version, row: page };
+        self.entries(index, &page).await.map(drop)
+    }
+
     /// What a page's entries lead to. They are read after the page's row: what has come in since is
     /// among them, and then the row's version, a fact, is not the newest any more.
     async fn opened(&self, index: Index, page: &Page) -> Result<Arc<Entries>, VaultError> {

@@ -5,6 +5,7 @@ use strongroom_keyring::Unlocked;
 use strongroom_model::{Action, AuditObject, InstallId, TenantId};
 use strongroom_storage::Description;
 
+use crate::integrity::{self, Rejected};
 use crate::snapshot::{Snapshot, attempt};
 use crate::{Answer, Secret, TenantCtx, Vault, VaultError, keyspace, tenants};
 
@@ -55,9 +56,15 @@ pub async fn plant(vault: &Vault, operator: tenants::Owner) -> Result<Secret, Va
 /// Loads the keys.
 ///
 /// # Errors
-/// What [`strongroom_keyring::Keyring::unlock`] says.
-pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, strongroom_keyring::KeyError> {
+/// What [`strongroom_keyring::Keyring::unlock`] says; [`Rejected`] if the store is not the newest, or
+/// not what was written.
+pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, Rejected> {
+    integrity::check_age(vault).await?;
     let unlocked = vault.keyring.unlock(seal).await?;
+    if let Err(rejected) = vault.begin_sums().await {
+        vault.keyring.lock();
+        return Err(rejected);
+    }
     if let Err(error) = vault.recall_time().await {
         tracing::warn!(error = %error, "the time that was stored could not be read");
     }

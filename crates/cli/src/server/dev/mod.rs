@@ -27,7 +27,7 @@ use crate::server::seal::NewSeal;
 use crate::server::stop::Stopping;
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{
-    FIRST_HOLDER_CLASS, Machine, key_failure, logs, parse_store, vault_over, words,
+    FIRST_HOLDER_CLASS, Machine, key_failure, logs, parse_store, rejected, vault_over, words,
 };
 use crate::settings::{LogFormat, ServeSettings};
 
@@ -145,8 +145,8 @@ async fn make(machine: &Machine) -> Result<(Arc<Vault>, Secret), Failure> {
     Keyring::create(store.clone(), vec![holder.clone()], &seal.key, install, clock, rng)
         .await
         .map_err(|error| key_failure(&error))?;
-    let (vault, _) = vault_over(store, holder, machine).await?;
-    system::unlock(&vault, &seal.key).await.map_err(|error| key_failure(&error))?;
+    let (vault, _) = vault_over(store, holder, Vec::new(), machine).await?;
+    system::unlock(&vault, &seal.key).await.map_err(|error| rejected(&error))?;
     let operator = tenants::Owner { name: "Dev Operator".parse().map_err(words)?, email: None };
     let invitation = system::plant(&vault, operator).await.map_err(|error| failed(&error))?;
     Ok((vault, Secret::new(invitation.token.expose().clone())))
