@@ -159,9 +159,6 @@ impl Vault {
                 let change = Change { before: None, after: Some(row.version) };
                 if kind.is_summed() || kind == RowKind::PolicySum {
                     whole.change(key, at, change);
-                    if kind == RowKind::PolicySum {
-                        whole.rows -= 1;
-                    }
                 }
                 if kind.is_policy() {
                     current.policy.change(key, at, change);
