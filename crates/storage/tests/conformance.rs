@@ -26,6 +26,8 @@ mod lines;
 mod model;
 #[path = "conformance/rows.rs"]
 mod rows;
+#[path = "conformance/sums.rs"]
+mod sums;
 
 /// Runs each named test function over each engine.
 macro_rules! every_engine {
@@ -121,4 +123,6 @@ every_engine! {
     appends::appends_that_arrive_together_are_all_recorded,
     erasure::no_creation_slips_past_an_erasure,
     erasure::no_read_is_recorded_after_an_erasure_that_it_did_not_see,
+    sums::sums_are_over_the_rows_that_stand_there,
+    sums::nothing_that_is_summed_is_written_before_the_key_is_there,
 }
