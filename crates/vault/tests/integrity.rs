@@ -8,7 +8,9 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use strongroom_crypto::{Key, SystemRng};
 use strongroom_keyring::{HolderId, Keyring, MemoryHolder};
@@ -34,6 +36,19 @@ impl HeadPlace for Place {
     }
 }
 
+/// The machine's clock, set wrong by so many seconds.
+struct Shifted(i64);
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        SystemClock::new().now().plus_seconds(self.0)
+    }
+
+    fn elapsed(&self) -> Duration {
+        SystemClock::new().elapsed()
+    }
+}
+
 /// An installation at rest.
 struct World {
     folder: TempDir,
@@ -41,6 +56,8 @@ struct World {
     holder: Arc<MemoryHolder>,
     head: Arc<Place>,
     seal: Key,
+    /// How far the machine's clock is ahead, in seconds.
+    ahead: AtomicI64,
     /// Credentials by which somebody comes back after a start.
     owner: String,
     key: String,
@@ -73,6 +90,7 @@ impl World {
             holder: Arc::new(MemoryHolder::new(HolderId([3; 16]), install, 1)),
             head: Arc::default(),
             seal: Key::generate(&rng).unwrap(),
+            ahead: AtomicI64::new(0),
             owner: String::new(),
             key: String::new(),
             key_id: KeyId::from_bytes([0; 16]),
@@ -159,7 +177,8 @@ impl World {
     /// The vault, locked.
     async fn opened(&self, places: Vec<Arc<dyn HeadPlace>>) -> (Vault, Arc<Keyring>) {
         let store = strongroom_storage::open(&self.url()).unwrap();
-        let (clock, rng) = (Arc::new(SystemClock::new()), Arc::new(SystemRng::new()));
+        let clock = Arc::new(Shifted(self.ahead.load(Ordering::Relaxed)));
+        let rng = Arc::new(SystemRng::new());
         let holders: Vec<Arc<dyn strongroom_keyring::Holder>> = vec![self.holder.clone()];
         let keyring = Keyring::open(store.clone(), holders, clock.clone(), rng.clone()).await;
         let keyring = Arc::new(keyring.unwrap());
@@ -486,4 +505,46 @@ async fn a_head_that_is_missing_damaged_or_of_another_installation_is_refused_fo
     assert!(matches!(world.rejected().await, Rejected::HeadDamaged));
     world.head.write(&head).unwrap();
     drop(world.start().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_ten_minutes_off_at_the_start_brings_nothing_back_that_had_ended() {
+    const OFF_S: i64 = 600;
+    let world = World::new("redb").await;
+    let vault = world.start().await.unwrap();
+    let owner = vault.sign_in(&world.owner, about()).await.unwrap();
+    let ends = vault.now().plus_seconds(OFF_S / 2);
+    let wanted = api_keys::CreateApiKey {
+        label: "short".parse().unwrap(),
+        classes: vec!["clerk".parse().unwrap()],
+        expires_at: ends,
+        acts: ActsAs::Itself,
+        idempotency: None,
+    };
+    let made = api_keys::create(&vault, &owner, wanted).await.unwrap().value;
+    let short = made.secret.token.expose().to_owned();
+    vault.sign_in(&short, about()).await.unwrap();
+    drop(vault);
+
+    // Ahead: what ends by that clock has ended.
+    world.ahead.store(OFF_S, Ordering::Relaxed);
+    let vault = world.start().await.unwrap();
+    assert_eq!(vault.sign_in(&short, about()).await.unwrap_err().code(), "unauthenticated");
+    vault.run_due_jobs().await.unwrap();
+    let seen = vault.now();
+    drop(vault);
+
+    // Behind what was stored: time goes on from there, and the key stays what it was.
+    world.ahead.store(0, Ordering::Relaxed);
+    let vault = world.start().await.unwrap();
+    assert!(vault.now() >= seen.plus_seconds(-1) && SystemClock::new().now() < ends);
+    assert_eq!(vault.sign_in(&short, about()).await.unwrap_err().code(), "unauthenticated");
+    drop(vault);
+
+    // Without the time that was stored it would be good again.
+    world.overwrite(&keyspace::clock(), None).await;
+    let vault = world.start().await.unwrap();
+    vault.sign_in(&short, about()).await.unwrap();
+    drop(vault);
+    assert_eq!(world.damages().await, [Damage::Store]);
 }

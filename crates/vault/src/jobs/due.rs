@@ -12,6 +12,8 @@ use crate::{Vault, VaultError, keyspace};
 
 /// How often the server looks for work that nobody has announced.
 const EVERY: Duration = Duration::from_mins(1);
+/// Seconds by which the machine's clock may be behind the stored time without a word.
+const CLOCK_BEHIND_WARN_S: i64 = 60;
 /// Tenants looked at at a time.
 const TENANTS_AT_ONCE: usize = 1000;
 
@@ -61,6 +63,21 @@ impl Vault {
             Ok(_) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Takes up the time that was stored, and says so where the machine's clock is behind it.
+    pub(crate) async fn take_up_time(&self) -> Result<(), VaultError> {
+        self.recall_time().await?;
+        let wall = self.clock.now();
+        let behind_s = self.now().as_micros().saturating_sub(wall.as_micros()) / 1_000_000;
+        if behind_s >= CLOCK_BEHIND_WARN_S {
+            tracing::warn!(
+                behind_s,
+                "the machine's clock is behind the time that was stored: time goes on from there; set the \
+                 clock, and start the server again"
+            );
+        }
+        Ok(())
     }
 
     /// Takes up the time that was stored, and gives the version of its row.

@@ -60,13 +60,14 @@ pub async fn plant(vault: &Vault, operator: tenants::Owner) -> Result<Secret, Va
 /// not what was written.
 pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, Rejected> {
     integrity::check_age(vault).await?;
+    // Before anybody is let in: what had ended by then has ended.
+    if let Err(error) = vault.take_up_time().await {
+        tracing::warn!(error = %error, "the time that was stored could not be read");
+    }
     let unlocked = vault.keyring.unlock(seal).await?;
     if let Err(rejected) = vault.begin_sums().await {
         vault.keyring.lock();
         return Err(rejected);
-    }
-    if let Err(error) = vault.recall_time().await {
-        tracing::warn!(error = %error, "the time that was stored could not be read");
     }
     vault.work_soon.notify_one();
     Ok(unlocked)
