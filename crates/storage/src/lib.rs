@@ -34,5 +34,5 @@ pub use postgres::{DatabaseProblem, PostgresStore, PostgresUrl};
 pub use recent::Recent;
 pub use row::{KeyRange, Row, RowKey};
 pub use store::{Committed, Description, KEYS_MAX, PAGE_MAX, Store};
-pub use sums::{Change, Sum, Summing, Sums, Total};
+pub use sums::{Standing, Sum, Summing, Sums, Total};
 pub use url::{Behind, StoreUrl, create, open};

@@ -11,8 +11,9 @@ use crate::batch::{Put, check_append, refuse_if};
 use crate::chain::Chain;
 use crate::line::AppendPosition;
 use crate::store::{KEYS_MAX, PAGE_MAX};
+use crate::sums::Change;
 use crate::{
-    BATCH_BYTES_MAX, Batch, Change, Committed, Description, Expect, KeyRange, Line, LinePosition,
+    BATCH_BYTES_MAX, Batch, Committed, Description, Expect, KeyRange, Line, LinePosition,
     LineRange, Row, RowKey, Store, StoreError, Sums,
 };
 
@@ -82,9 +83,9 @@ impl State {
         self.rows.get(key).map(|row| row.version)
     }
 
-    /// What a batch does to the versions of rows.
-    fn changes<'b>(&self, batch: &'b Batch) -> impl Iterator<Item = (&'b RowKey, Change)> {
-        let puts = batch.puts.iter().map(|put| (&put.key, Some(put.version)));
+    /// What a batch does to rows.
+    fn changes<'b>(&self, batch: &'b Batch) -> impl Iterator<Item = (&'b RowKey, Change<'b>)> {
+        let puts = batch.puts.iter().map(|put| (&put.key, Some((put.version, &*put.value))));
         let deletes = batch.deletes.iter().map(|key| (key, None));
         puts.chain(deletes).map(|(key, after)| (key, Change { before: self.version(key), after }))
     }

@@ -22,9 +22,9 @@ const NO_KEY: StoreError = StoreError::Unavailable("it is not unlocked yet");
 
 /// What a sum needs a key for.
 pub trait Summing: Send + Sync {
-    /// What this row, in this version, adds to a sum: a number of 256 bits that nobody without the
-    /// key can know. It must not block.
-    fn part(&self, key: &RowKey, version: u64) -> [u8; 32];
+    /// What this row, as it stands, adds to a sum: a number of 256 bits that nobody without the key
+    /// can know. It must not block.
+    fn part(&self, key: &RowKey, standing: Standing) -> [u8; 32];
 
     /// What proves that the sum in this row was written by whoever has the key.
     fn tag(&self, key: &RowKey, version: u64, content: &[u8]) -> [u8; 32];
@@ -78,15 +78,30 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Counts a row, or does so no more.
-    pub fn change(&mut self, summing: &dyn Summing, key: &RowKey, change: Change) {
-        if let Some(version) = change.before {
-            self.rows = self.rows.saturating_sub(1);
-            self.total.subtract(&summing.part(key, version));
+    /// Counts a row.
+    pub fn add(&mut self, summing: &dyn Summing, key: &RowKey, standing: Standing) {
+        self.rows = self.rows.saturating_add(1);
+        self.total.add(&summing.part(key, standing));
+    }
+
+    /// Counts a row no more.
+    fn remove(&mut self, summing: &dyn Summing, key: &RowKey, standing: Standing) {
+        self.rows = self.rows.saturating_sub(1);
+        self.total.subtract(&summing.part(key, standing));
+    }
+
+    fn change(
+        &mut self,
+        summing: &dyn Summing,
+        key: &RowKey,
+        before: Option<Standing>,
+        after: Option<Standing>,
+    ) {
+        if let Some(before) = before {
+            self.remove(summing, key, before);
         }
-        if let Some(version) = change.after {
-            self.rows = self.rows.saturating_add(1);
-            self.total.add(&summing.part(key, version));
+        if let Some(after) = after {
+            self.add(summing, key, after);
         }
     }
 
@@ -124,13 +139,37 @@ impl Sum {
     }
 }
 
-/// The versions of a row before and after a change; none where there is no row.
+/// What counts of a row: its version and, where rights rest on it, the mark of its value. Rows of a
+/// policy may be removed and made again under the same key, and then have the same version with another
+/// value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// As it was.
-    pub before: Option<u64>,
-    /// As it will be.
-    pub after: Option<u64>,
+pub struct Standing {
+    /// The row's version.
+    pub version: u64,
+    /// The last bytes of a value that rights rest on: the tag of its seal.
+    pub mark: Option<[u8; 16]>,
+}
+
+impl Standing {
+    /// What counts of a row that stands under this key.
+    pub fn of(key: &RowKey, version: u64, value: &[u8]) -> Self {
+        let mark = is_policy(key).then(|| value.last_chunk().copied().unwrap_or_default());
+        Self { version, mark }
+    }
+
+    /// What counts of a row that no rights rest on.
+    pub const fn unmarked(version: u64) -> Self {
+        Self { version, mark: None }
+    }
+}
+
+/// A row before and after a change; none where there is no row.
+#[derive(Clone, Copy)]
+pub(crate) struct Change<'v> {
+    /// The version that it had.
+    pub(crate) before: Option<u64>,
+    /// The version and the value that it will have.
+    pub(crate) after: Option<(u64, &'v [u8])>,
 }
 
 /// Whether a store keeps sums, and with which key.
@@ -167,12 +206,16 @@ impl Sums {
         let keeping = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut keys = BTreeSet::new();
         if let Keeping::Since(_) = keeping {
-            for (tenant, kind) in changed.filter_map(place).filter(|(_, kind)| kind.is_summed()) {
+            for key in changed {
+                let Some((tenant, kind)) = place(key).filter(|(_, kind)| kind.is_summed()) else {
+                    continue;
+                };
                 if keys.is_empty() {
                     keys.insert(keyspace::store_sum());
                 }
                 if kind.is_policy() {
                     keys.insert(keyspace::policy_sum(tenant));
+                    keys.insert(key.clone());
                 }
             }
         }
@@ -183,7 +226,7 @@ impl Sums {
 /// What a group of changes makes of the sums.
 pub(crate) struct Summation {
     keeping: Keeping,
-    /// The rows of the sums that may change; they have to be read.
+    /// The rows of the sums that may change, and those of policies that do; they have to be read.
     pub(crate) keys: Vec<RowKey>,
 }
 
@@ -201,7 +244,7 @@ impl Summation {
     /// [`StoreError::Unavailable`] as long as the key is not there.
     pub(crate) fn fold<'k>(
         &self,
-        changes: impl Iterator<Item = (&'k RowKey, Change)>,
+        changes: impl Iterator<Item = (&'k RowKey, Change<'k>)>,
         stored: &HashMap<RowKey, Row>,
     ) -> Result<Vec<(RowKey, Option<Row>)>, StoreError> {
         let summing = match &self.keeping {
@@ -227,14 +270,19 @@ impl Summation {
                 Some(store) => store,
                 none => none.insert(Held::read(summing, &store_key, stored)?),
             };
-            store.sum.change(summing, key, change);
+            let before = match stored.get(key).filter(|_| kind.is_policy()) {
+                Some(row) => Some(Standing::of(key, row.version, &row.value)),
+                None => change.before.map(Standing::unmarked),
+            };
+            let after = change.after.map(|(version, value)| Standing::of(key, version, value));
+            store.sum.change(summing, key, before, after);
             if kind.is_policy() {
                 let at = keyspace::policy_sum(tenant);
                 let held = match policies.remove(&at) {
                     Some(held) => held,
                     None => Held::read(summing, &at, stored)?,
                 };
-                policies.entry(at).or_insert(held).sum.change(summing, key, change);
+                policies.entry(at).or_insert(held).sum.change(summing, key, before, after);
             }
         }
         let Some(mut store) = store else { return Ok(Vec::new()) };
@@ -242,12 +290,13 @@ impl Summation {
         for (key, held) in policies {
             let before = (held.version > 0).then_some(held.version);
             let after = (held.sum.rows > 0).then_some(held.version.saturating_add(1));
-            store.sum.change(summing, &key, Change { before, after });
-            if let Some(version) = before {
-                store.sum.policies.subtract(&summing.part(&key, version));
+            let (was, is) = (before.map(Standing::unmarked), after.map(Standing::unmarked));
+            store.sum.change(summing, &key, was, is);
+            if let Some(was) = was {
+                store.sum.policies.subtract(&summing.part(&key, was));
             }
-            if let Some(version) = after {
-                store.sum.policies.add(&summing.part(&key, version));
+            if let Some(is) = is {
+                store.sum.policies.add(&summing.part(&key, is));
             }
             let row = after
                 .map(|version| Row { version, value: held.sum.to_value(summing, &key, version) });
@@ -277,6 +326,10 @@ impl Held {
         };
         Ok(Self { version: row.version, sum: Sum::of_row(summing, key, row)? })
     }
+}
+
+fn is_policy(key: &RowKey) -> bool {
+    place(key).is_some_and(|(_, kind)| kind.is_policy())
 }
 
 /// The tenant and the kind of a row; none for keys that are not of [`crate::keyspace`].

@@ -125,4 +125,5 @@ every_engine! {
     erasure::no_read_is_recorded_after_an_erasure_that_it_did_not_see,
     sums::sums_are_over_the_rows_that_stand_there,
     sums::nothing_that_is_summed_is_written_before_the_key_is_there,
+    sums::a_row_of_a_policy_that_is_made_again_counts_with_its_value,
 }

@@ -11,9 +11,9 @@ use super::engine::{Changes, Engine, Failure, Snapshot};
 use super::ordering::Ordering;
 use super::{Answer, Groups};
 use crate::chain::Chain;
+use crate::sums::Change;
 use crate::{
-    BATCH_BYTES_MAX, Batch, Change, Committed, Expect, LinePlaced, OpenError, Row, RowKey,
-    StoreError, Sums,
+    BATCH_BYTES_MAX, Batch, Committed, Expect, LinePlaced, OpenError, Row, RowKey, StoreError, Sums,
 };
 
 /// Most batches that become durable together.
@@ -189,7 +189,8 @@ impl Writer {
                 Some(version) => Some(version),
                 None => snapshot.version(key)?,
             };
-            changed.push((key, Change { before, after: row.as_ref().map(|row| row.version) }));
+            let after = row.as_ref().map(|row| (row.version, &*row.value));
+            changed.push((key, Change { before, after }));
         }
         summation.fold(changed.into_iter(), &stored)
     }

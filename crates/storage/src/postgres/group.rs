@@ -7,7 +7,7 @@ use strongroom_model::TenantId;
 
 use super::lane::Job;
 use crate::chain::Chain;
-use crate::sums::Summation;
+use crate::sums::{self, Summation};
 use crate::{BATCH_BYTES_MAX, Batch, Expect, LinePlaced, Row, RowKey, StoreError};
 
 /// What becomes of a batch once its group is durable.
@@ -55,10 +55,10 @@ impl Group {
     ) -> Result<(), StoreError> {
         let changes = self.changes.iter().map(|(key, change)| {
             let after = match change {
-                Change::Put { version, .. } => Some(*version),
+                Change::Put { version, value } => Some((*version, &**value)),
                 Change::Delete => None,
             };
-            (key, crate::Change { before: stored.get(key).copied(), after })
+            (key, sums::Change { before: stored.get(key).copied(), after })
         });
         for (key, row) in summation.fold(changes, rows)? {
             let change = match row {

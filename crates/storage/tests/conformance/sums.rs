@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strongroom_model::TenantId;
 use strongroom_storage::keyspace::{self, RowKind};
 use strongroom_storage::{
-    Batch, Change, KeyRange, PAGE_MAX, RowKey, Store, StoreError, Sum, Summing, Total,
+    Batch, KeyRange, PAGE_MAX, RowKey, Standing, Store, StoreError, Sum, Summing, Total,
 };
 use tokio::task::JoinSet;
 
@@ -30,8 +30,9 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl Summing for Plain {
-    fn part(&self, key: &RowKey, version: u64) -> [u8; 32] {
-        hash(&[&[1], &version.to_be_bytes(), key.as_bytes()])
+    fn part(&self, key: &RowKey, standing: Standing) -> [u8; 32] {
+        let mark = standing.mark.unwrap_or_default();
+        hash(&[&[1], &standing.version.to_be_bytes(), &mark, key.as_bytes()])
     }
 
     fn tag(&self, key: &RowKey, version: u64, content: &[u8]) -> [u8; 32] {
@@ -50,16 +51,16 @@ async fn check(store: &dyn Store) -> u64 {
     let (mut whole, mut policies) = (Sum::default(), Sum::default());
     let mut of = [Sum::default(), Sum::default()];
     for (key, row) in &rows {
-        let change = Change { before: None, after: Some(row.version) };
+        let standing = Standing::of(key, row.version, &row.value);
         let kind = RowKind::from_number(key.as_bytes()[16]).unwrap();
         if *key != keyspace::store_sum() {
-            whole.change(&Plain, key, change);
+            whole.add(&Plain, key, standing);
         }
         if kind == RowKind::PolicySum {
-            policies.change(&Plain, key, change);
+            policies.add(&Plain, key, standing);
         }
         if kind.is_policy() {
-            of[usize::from(key.as_bytes()[0] - 1)].change(&Plain, key, change);
+            of[usize::from(key.as_bytes()[0] - 1)].add(&Plain, key, standing);
         }
     }
     whole.policies = policies.total;
@@ -85,16 +86,17 @@ async fn write(store: Arc<dyn Store>, writer: u64) -> u64 {
         let [policy, record] = keys_of(tenant, u32::from(chance[1]) % ROWS);
         let keys = [policy, record];
         let found = store.get_many(&keys).await.unwrap();
+        let value = || chance.to_vec();
         let mut batch = Batch::new();
-        for ((key, row), chance) in keys.into_iter().zip(found).zip(&chance[2..]) {
+        for ((key, row), way) in keys.into_iter().zip(found).zip(&chance[2..]) {
             match row.map(|row| row.version) {
-                None => drop(batch.expect_absent(key.clone()).put(key, 1, "value")),
-                Some(version) if chance % 4 == 0 => {
+                None => drop(batch.expect_absent(key.clone()).put(key, 1, value())),
+                Some(version) if way % 4 == 0 => {
                     batch.expect_version(key.clone(), version).delete(key);
                 }
                 // Without asking: what stands there is found by the store.
-                Some(_) if chance % 4 == 1 => drop(batch.delete(key)),
-                Some(version) => drop(batch.put(key, version + 1, "value")),
+                Some(_) if way % 4 == 1 => drop(batch.delete(key)),
+                Some(version) => drop(batch.put(key, version + 1, value())),
             }
         }
         match store.commit(batch).await {
@@ -157,4 +159,23 @@ pub(crate) async fn nothing_that_is_summed_is_written_before_the_key_is_there(fi
     let (number, sum) = sum_in(&*store, keyspace::store_sum()).await;
     assert_eq!((number, sum.rows), (1, 2));
     assert_ne!(sum.total, Total::default());
+}
+
+pub(crate) async fn a_row_of_a_policy_that_is_made_again_counts_with_its_value(fixture: Fixture) {
+    let store = fixture.store();
+    store.sums().keep(Arc::new(Plain));
+    let [policy, _] = keys_of(tenant(1), 1);
+    let mut totals = Vec::new();
+    for value in ["what is allowed: everything", "what is allowed: nothing"] {
+        let mut batch = Batch::new();
+        batch.put(policy.clone(), 1, value);
+        store.commit(batch).await.unwrap();
+        totals.push(sum_in(&*store, keyspace::policy_sum(tenant(1))).await.1);
+        check(&*store).await;
+        let mut batch = Batch::new();
+        batch.delete(policy.clone());
+        store.commit(batch).await.unwrap();
+    }
+    assert_eq!((totals[0].rows, totals[1].rows), (1, 1));
+    assert_ne!(totals[0].total, totals[1].total);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strongroom_keyring::KeyError;
 use strongroom_model::{Action, AuditObject, JobName, Principal, TenantId};
 use strongroom_storage::keyspace::RowKind;
-use strongroom_storage::{Batch, Change, KeyRange, LineRange, Sum, Total};
+use strongroom_storage::{Batch, KeyRange, LineRange, Standing, Sum, Total};
 
 use super::head::{Head, Log};
 use super::{HeadKey, retake};
@@ -239,7 +239,7 @@ impl Vault {
         loop {
             let rows = self.store.scan(&range, AT_ONCE).await?;
             for (at, row) in &rows {
-                sum.change(key, at, Change { before: None, after: Some(row.version) });
+                sum.add(key, at, Standing::of(at, row.version, &row.value));
             }
             match rows.last() {
                 Some((last, _)) if rows.len() == AT_ONCE => range = range.continued(last),

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use strongroom_crypto::{Key, mac};
 use strongroom_keyring::{Half, Service};
 use strongroom_model::TenantId;
-use strongroom_storage::{Recent, RowKey, Summing};
+use strongroom_storage::{Recent, RowKey, Standing, Summing};
 
 use crate::{Vault, VaultError};
 
@@ -85,8 +85,12 @@ fn tag_of(line: &[u8]) -> [u8; 16] {
 }
 
 impl Summing for HeadKey {
-    fn part(&self, key: &RowKey, version: u64) -> [u8; 32] {
-        mac::hmac_sha256(&self.0, &[&[1], &version.to_be_bytes(), key.as_bytes()])
+    fn part(&self, key: &RowKey, standing: Standing) -> [u8; 32] {
+        let version = standing.version.to_be_bytes();
+        match standing.mark {
+            None => mac::hmac_sha256(&self.0, &[&[1], &version, key.as_bytes()]),
+            Some(mark) => mac::hmac_sha256(&self.0, &[&[5], &version, &mark, key.as_bytes()]),
+        }
     }
 
     fn tag(&self, key: &RowKey, version: u64, content: &[u8]) -> [u8; 32] {

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use strongroom_model::TenantId;
 use strongroom_storage::keyspace::RowKind;
-use strongroom_storage::{Change, KeyRange, RowKey, Sum};
+use strongroom_storage::{KeyRange, RowKey, Standing, Sum};
 
 use super::HeadKey;
 use crate::{Vault, VaultError, keyspace};
@@ -79,7 +79,7 @@ impl Vault {
             loop {
                 let rows = self.store.scan(&range, ROWS_AT_ONCE).await?;
                 for (at, row) in &rows {
-                    sum.change(key, at, Change { before: None, after: Some(row.version) });
+                    sum.add(key, at, Standing::of(at, row.version, &row.value));
                 }
                 match rows.last() {
                     Some((last, _)) if rows.len() == ROWS_AT_ONCE => range = range.continued(last),

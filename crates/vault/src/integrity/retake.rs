@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use strongroom_model::TenantId;
-use strongroom_storage::{Batch, Change, KeyRange, RowKey, Sum};
+use strongroom_storage::{Batch, KeyRange, RowKey, Standing, Sum};
 
 use super::head::Log;
 use crate::{Vault, VaultError, keyspace};
@@ -39,10 +39,10 @@ pub async fn retake(vault: &Vault) -> Result<(), VaultError> {
                     old.insert(at.clone(), row.version);
                 }
             } else {
-                let change = Change { before: None, after: Some(row.version) };
-                whole.change(&*key, at, change);
+                let standing = Standing::of(at, row.version, &row.value);
+                whole.add(&*key, at, standing);
                 if kind.is_policy() {
-                    policies.entry(tenant).or_default().change(&*key, at, change);
+                    policies.entry(tenant).or_default().add(&*key, at, standing);
                 }
             }
         }
@@ -56,10 +56,10 @@ pub async fn retake(vault: &Vault) -> Result<(), VaultError> {
     for (tenant, sum) in policies {
         let at = keyspace::policy_sum(tenant);
         let version = old.remove(&at).unwrap_or(0).saturating_add(1);
-        let change = Change { before: None, after: Some(version) };
-        whole.change(&*key, &at, change);
+        let standing = Standing::unmarked(version);
+        whole.add(&*key, &at, standing);
         let mut part = Sum::default();
-        part.change(&*key, &at, change);
+        part.add(&*key, &at, standing);
         whole.policies.add(&part.total.to_bytes());
         let value = sum.to_value(&*key, &at, version);
         batch.put(at, version, value);

@@ -7,7 +7,7 @@ use strongroom_crypto::line;
 use strongroom_keyring::{Half, Service};
 use strongroom_model::{Collection, CollectionNumber, TenantId};
 use strongroom_storage::keyspace::{Owner, RowKind};
-use strongroom_storage::{Change, KeyRange, LinePosition, LineRange, Row, RowKey, Sum, Total};
+use strongroom_storage::{KeyRange, LinePosition, LineRange, Row, RowKey, Standing, Sum, Total};
 
 use super::HeadKey;
 use super::age::{Found, Rejected, check_age};
@@ -156,12 +156,12 @@ impl Vault {
                     self.end_tenant(key, &current, report).await?;
                     current = Current { tenant: Some(tenant), ..Current::default() };
                 }
-                let change = Change { before: None, after: Some(row.version) };
+                let standing = Standing::of(at, row.version, &row.value);
                 if kind.is_summed() || kind == RowKind::PolicySum {
-                    whole.change(key, at, change);
+                    whole.add(key, at, standing);
                 }
                 if kind.is_policy() {
-                    current.policy.change(key, at, change);
+                    current.policy.add(key, at, standing);
                 }
                 match self.prove(key, &mut current, (tenant, kind), at, row).await {
                     Ok(true) => report.opened += 1,
