@@ -1,4 +1,4 @@
-//! `cargo xtask crash`: kills and power cuts for one engine or all of them.
+//! `cargo xtask crash`: kills, power cuts, calls that fail and damaged files, for one engine or all of them.
 
 use std::ffi::OsString;
 
@@ -8,8 +8,13 @@ use crate::packages::ensure_packages;
 
 /// Every engine that keeps its store in a folder.
 const ENGINES: [&str; 3] = ["redb", "fjall", "sled"];
-/// How often the power is cut for each engine, unless `--cuts` says otherwise.
+/// How often the power is cut for each engine, and how often its files are damaged, unless `--cuts` says
+/// otherwise.
 const CUTS: u32 = 3_000;
+/// The tests of the storage room that this is about.
+const TESTS: [&str; 4] = ["powercut", "crash", "faults", "flips"];
+/// In the names of the controls that have to fail.
+const CONTROLS: &str = "plain";
 /// What records the calls of the program whose power is cut, and what Debian calls it.
 pub(crate) const STRACE: &str = "strace";
 
@@ -21,8 +26,10 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let (engines, cuts) = parse(arguments)?;
     ensure_packages(&[STRACE])?;
     let mut tests = command::cargo(["test", "--release", "-p", "strongroom-storage"]);
-    tests.args(["--test", "powercut", "--test", "crash", "--", "--nocapture"]).args(&engines);
-    command::run(tests.env("STRONGROOM_CUTS", cuts.to_string()))
+    tests.args(TESTS.iter().flat_map(|test| ["--test", test]));
+    tests.args(["--", "--nocapture", CONTROLS]).args(&engines);
+    tests.env("STRONGROOM_CUTS", cuts.to_string()).env("STRONGROOM_FLIPS", cuts.to_string());
+    command::run(tests.env("STRONGROOM_EVERY_CALL", "1"))
 }
 
 /// The campaign `crash`: every engine, at its own length.
@@ -31,7 +38,10 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
 /// As [`run`].
 pub(crate) fn campaign(_: Effort) -> Result<Vec<String>, Failure> {
     run(&[])?;
-    Ok(vec![format!("{CUTS} power cuts for each engine, nothing acknowledged was lost")])
+    Ok(vec![format!(
+        "{CUTS} power cuts, a kill and a fault at every call, and {CUTS} times damage for each \
+         engine: nothing acknowledged was lost without a word"
+    )])
 }
 
 fn parse(arguments: &[OsString]) -> Result<(Vec<&'static str>, u32), Failure> {

@@ -31,8 +31,9 @@ pub(crate) enum Seen {
     Seal,
     /// Rows or lines are missing, or older, and all that is there is sealed well: a sum over all of them tells.
     Sum,
-    /// Reading a row by its key and by its range differ, so that a sum over all would not tell.
-    Silent,
+    /// All rows are there in their order, and one of them is not found by its key: a check that looks up every row
+    /// that it meets tells.
+    Lookup,
 }
 
 pub(crate) fn url(engine: &str, folder: &Path) -> StoreUrl {
@@ -136,7 +137,7 @@ async fn read(store: &dyn Store) -> Result<Seen, StoreError> {
         return Ok(Seen::Seal);
     }
     let differ = up == expected && (down != up || by_key != up);
-    Ok(if differ { Seen::Silent } else { Seen::Sum })
+    Ok(if differ { Seen::Lookup } else { Seen::Sum })
 }
 
 /// Lines have their tag at their end, and the tag of the line before in them.
