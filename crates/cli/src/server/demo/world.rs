@@ -139,6 +139,7 @@ fn items(records: Vec<(String, Map<String, Value>)>) -> Result<Vec<ImportItem>, 
             collected_at: None,
             notice: None,
             purposes: None,
+            assignees: Vec::new(),
             fields,
         })
     };

@@ -59,6 +59,7 @@ impl From<SeedRecord> for ImportItem {
             collected_at,
             notice: None,
             purposes: None,
+            assignees: Vec::new(),
             fields,
         }
     }

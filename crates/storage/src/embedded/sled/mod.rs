@@ -177,7 +177,8 @@ impl Engine for Sled {
 
     fn progress(&self) -> Result<Progress, StoreError> {
         guarded(|| {
-            let number = |name| Ok::<_, Trouble>(number(&self.db, name)?.unwrap_or(0));
+            let db = self.handle.db()?;
+            let number = |name| Ok::<_, Trouble>(number(db, name)?.unwrap_or(0));
             Ok(Progress { group: number(JOURNAL_GROUP)?, lines: number(JOURNAL_LINES)? })
         })
     }
