@@ -51,6 +51,7 @@ pub struct Running {
 pub struct People {
     home: String,
     owner: String,
+    operator: String,
 }
 
 impl Installation {
@@ -129,6 +130,11 @@ impl Installation {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    /// Begins a command, and does not wait for it; nobody hears what it says.
+    pub fn begin_command(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     fn knows(&self, flag: &str) -> bool {
@@ -220,7 +226,7 @@ impl Installation {
             "fields": [{"name": "name", "type": "name"}, {"name": "note", "type": "text"}],
         });
         assert_eq!(owner.post("/collections", body).await.status, 201);
-        People { home, owner: key }
+        People { home, owner: key, operator: operator.token().to_owned() }
     }
 }
 
@@ -247,6 +253,11 @@ impl People {
     /// The owner, at the address that the server has now.
     pub fn owner(&self, server: &Running) -> Caller {
         Caller::of(&server.address, &self.home, Some(&self.owner))
+    }
+
+    /// The operator, at the address that the server has now, for as long as their session lasts.
+    pub fn operator(&self, server: &Running) -> Caller {
+        Caller::of(&server.address, "/v1/provider", Some(&self.operator))
     }
 }
 

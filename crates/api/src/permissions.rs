@@ -24,6 +24,7 @@ pub(crate) const TABLE: &[Entry] = &[
     ("GET", "/v1/system/receipt-key", Gate::Public("receipts can be verified by everybody")),
     ("POST", "/v1/invitations/redeem", Gate::Public("the invitation in the body proves it")),
     ("POST", "/v1/system/lock", needs(Action::Operate)),
+    ("POST", "/v1/system/backups", needs(Action::Operate)),
     ("GET", "/v1/whoami", Gate::SignedIn),
     // Tenants.
     ("POST", "/v1/tenants", needs(Action::ManageTenants)),

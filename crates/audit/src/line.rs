@@ -200,6 +200,7 @@ const fn job_number(name: JobName) -> u8 {
         JobName::Eraser => 1,
         JobName::Init => 2,
         JobName::ApplyBlueprint => 3,
+        JobName::Restore => 4,
     }
 }
 
@@ -208,6 +209,7 @@ fn job_of(id: [u8; 16]) -> Option<JobName> {
         1 => Some(JobName::Eraser),
         2 => Some(JobName::Init),
         3 => Some(JobName::ApplyBlueprint),
+        4 => Some(JobName::Restore),
         _ => None,
     }
 }

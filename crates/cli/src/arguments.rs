@@ -75,6 +75,10 @@ pub(crate) enum Command {
     Verify(server::check_store::Verify),
     /// Go on with a store that the server refuses because it is an older copy, or damaged
     AcceptOlderStore(server::check_store::AcceptOlderStore),
+    /// Copy the store, sealed as it stands, to a place that the server's configuration names
+    Backup(commands::backup::Backup),
+    /// Bring a backup back onto the live keys, or prove it; the server does not run meanwhile
+    Restore(server::restore::Restore),
     /// Load the server's keys
     Unlock(commands::system::Unlock),
     /// Drop the server's keys

@@ -73,6 +73,10 @@ fn with_settings(command: Command, common: &Common) -> Result<(), Failure> {
         Command::AcceptOlderStore(accept) => {
             server::runtime()?.block_on(accept.run(&settings.serve))
         }
+        Command::Restore(restore) => {
+            let screen = screen::Screen::new(common.output.or(settings.output), common.verbose);
+            server::runtime()?.block_on(restore.run(&settings.serve, screen))
+        }
         Command::Receipts(commands::receipts::Receipts::Verify(verify)) => {
             verify.run(screen::Screen::new(common.output.or(settings.output), common.verbose))
         }
@@ -107,6 +111,7 @@ async fn ask(command: Command, common: &Common, settings: &Settings) -> Result<(
 
 async fn signed_in(command: Command, session: &Session, common: &Common) -> Result<(), Failure> {
     match command {
+        Command::Backup(command) => command.run(session).await,
         Command::Lock => commands::system::lock(session).await,
         Command::Whoami => commands::system::whoami(session).await,
         Command::Logout => commands::sessions::logout(session).await,
@@ -132,6 +137,7 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         | Command::Serve(_)
         | Command::Verify(_)
         | Command::AcceptOlderStore(_)
+        | Command::Restore(_)
         | Command::Unlock(_)
         | Command::Status
         | Command::Doctor(_)

@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{Edge, Limits, TlsFiles};
+use strongroom_model::{BackupPlaceName, Malformed};
+use strongroom_vault::backups::{FolderPlace, Places};
 
 use crate::exit::Failure;
 use crate::memory;
@@ -89,6 +92,10 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "NETWORK")]
     #[serde(default)]
     pub(crate) trusted_proxy: Vec<String>,
+    /// A place for backups: its name, and a folder that is there; may be repeated
+    #[arg(long, value_name = "NAME=FOLDER")]
+    #[serde(default)]
+    pub(crate) backup_place: Vec<String>,
     /// Let everybody ask as often as they can
     #[arg(long)]
     #[serde(default)]
@@ -152,6 +159,11 @@ impl ServeSettings {
             } else {
                 self.trusted_proxy
             },
+            backup_place: if self.backup_place.is_empty() {
+                there.backup_place.clone()
+            } else {
+                self.backup_place
+            },
             no_rate_limits: self.no_rate_limits || there.no_rate_limits,
             allow_core_dumps: self.allow_core_dumps || there.allow_core_dumps,
             lock_memory: self.lock_memory || there.lock_memory,
@@ -192,6 +204,25 @@ impl ServeSettings {
             trusted_proxies: proxies.collect::<Result<_, _>>()?,
             traces: None,
         })
+    }
+
+    /// Where backups may go. Each folder must be there: one that is not mounted is not made.
+    pub(crate) fn backup_places(&self) -> Result<Places, Failure> {
+        let mut places = Places::new();
+        for text in &self.backup_place {
+            let wrong = |why: &str| Failure::usage(format!("`--backup-place {text}`: {why}"));
+            let (name, folder) =
+                text.split_once('=').ok_or_else(|| wrong("a place is `NAME=FOLDER`"))?;
+            let name: BackupPlaceName =
+                name.parse().map_err(|error: Malformed| wrong(&error.to_string()))?;
+            if !Path::new(folder).is_dir() {
+                return Err(wrong("there is no such folder; make it, or mount its disk"));
+            }
+            if places.insert(name, Arc::new(FolderPlace::new(folder))).is_some() {
+                return Err(wrong("another place has this name"));
+            }
+        }
+        Ok(places)
     }
 
     /// What connections and requests may take.
@@ -313,6 +344,7 @@ mod tests {
             admin_listen: Some(DEFAULT_LISTEN),
             host: vec!["f".to_owned()],
             trusted_proxy: vec!["g".to_owned()],
+            backup_place: vec!["h=i".to_owned()],
             no_rate_limits: true,
             allow_core_dumps: true,
             lock_memory: true,

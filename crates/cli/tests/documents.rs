@@ -24,6 +24,9 @@ const PREPARATION: &str = "README.md";
 /// The page whose reader has a database too, and makes a server of its own.
 const WITH_POSTGRESQL: &str = "move-a-postgresql-table-in.md";
 
+/// The page whose reader makes a server of their own, to stop it and bring its rows back.
+const WITH_A_STORE: &str = "back-up-and-restore.md";
+
 /// Does what a document says, in a folder of its own.
 fn follow(document: &str) {
     follow_with(&mut Reader::new(), document);
@@ -65,7 +68,8 @@ fn every_page_of_the_how_tos_does_what_it_shows() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let steps = transcript::steps(&std::fs::read_to_string(folder.join(&name)).unwrap());
-        if steps.is_empty() || name == PREPARATION || name == WITH_POSTGRESQL {
+        let other = [PREPARATION, WITH_POSTGRESQL, WITH_A_STORE];
+        if steps.is_empty() || other.contains(&name.as_str()) {
             continue;
         }
         let mut reader = Reader::new();
@@ -76,6 +80,11 @@ fn every_page_of_the_how_tos_does_what_it_shows() {
         followed += 1;
     }
     assert!(followed > 10);
+}
+
+#[test]
+fn a_store_is_backed_up_proved_and_restored_as_shown() {
+    follow(&format!("docs/how-to/{WITH_A_STORE}"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! holders of `manage_settings`.
 
 use serde::{Deserialize, Serialize};
-use strongroom_model::{BlueprintName, CollectionName, JobId, TenantId};
+use strongroom_model::{BackupPlaceName, BlueprintName, CollectionName, JobId, TenantId};
 
 use crate::call::Call;
 use crate::{Answer, ClientError, Listed, Page, Scoped};
@@ -23,6 +23,9 @@ pub struct Job {
     /// What is taken out.
     #[serde(default)]
     pub export: Option<JobExport>,
+    /// Where the store is copied to.
+    #[serde(default)]
+    pub backup: Option<JobBackup>,
     /// Where it stands: `uploading`, `queued`, `running`, `done`, `cancelled`, `failed`.
     pub state: String,
     /// When it was asked for, RFC 3339.
@@ -82,6 +85,17 @@ pub struct JobExport {
     /// The number of the part that was taken last; absent for an archive.
     #[serde(default)]
     pub part: Option<u32>,
+}
+
+/// A backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobBackup {
+    /// Where it goes, as the server's configuration calls it.
+    pub place: BackupPlaceName,
+    /// What it is called there.
+    pub name: String,
+    /// How many bytes are there.
+    pub bytes: u64,
 }
 
 /// How far a job has come, in items.

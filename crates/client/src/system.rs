@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use strongroom_model::Timestamp;
+use strongroom_model::{BackupPlaceName, Timestamp};
 
 use crate::call::Call;
-use crate::{Answer, Client, ClientError, Secret, certificate};
+use crate::{Answer, Client, ClientError, Job, Secret, certificate};
 
 /// How the server is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -118,6 +118,15 @@ impl Client {
     /// [`ClientError`].
     pub async fn lock(&self) -> Result<Answer<Status>, ClientError> {
         Call::ask(self, "/v1/system/lock".to_owned()).read().await
+    }
+
+    /// Makes a backup at a place that the server's configuration names: for operators.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn back_up(&self, place: &BackupPlaceName) -> Result<Answer<Job>, ClientError> {
+        let wanted = serde_json::json!({ "place": place });
+        Call::post(self, "/v1/system/backups".to_owned())?.json(&wanted)?.read().await
     }
 
     /// The key that receipts are signed with. Needs no token.

@@ -56,6 +56,9 @@ pub enum JobName {
     /// Gives tenants a version of their blueprint.
     #[n(2)]
     ApplyBlueprint,
+    /// Brings rows of a backup back.
+    #[n(3)]
+    Restore,
 }
 
 impl fmt::Display for JobName {
@@ -64,6 +67,7 @@ impl fmt::Display for JobName {
             Self::Eraser => "eraser",
             Self::Init => "init",
             Self::ApplyBlueprint => "apply_blueprint",
+            Self::Restore => "restore",
         })
     }
 }

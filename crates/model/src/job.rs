@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use crate::{
-    BackendId, BlueprintId, BlueprintName, CollectionName, CollectionNumber, FieldNumber, JobId,
-    KeyId, Principal, Purpose, RecordId, SessionId, TenantId, Timestamp, UserId, WrongState,
+    BackendId, BackupPlaceName, BlueprintId, BlueprintName, CollectionName, CollectionNumber,
+    FieldNumber, JobId, KeyId, Principal, Purpose, RecordId, SessionId, TenantId, Timestamp,
+    UserId, WrongState,
 };
 
 /// A long-running piece of work.
@@ -128,7 +129,9 @@ impl Job {
     /// worker does anything of it.
     pub fn is_due(&self) -> bool {
         match &self.kind {
-            JobKind::ApplyBlueprint(_) | JobKind::Import(_) => self.state.is_due(),
+            JobKind::ApplyBlueprint(_) | JobKind::Import(_) | JobKind::Backup(_) => {
+                self.state.is_due()
+            }
             JobKind::Export(_) | JobKind::Archive(_) => false,
         }
     }
@@ -149,6 +152,23 @@ pub enum JobKind {
     /// Collections are taken out as one sealed stream.
     #[n(3)]
     Archive(#[n(0)] Archiving),
+    /// The rows of the store are copied to a place.
+    #[n(4)]
+    Backup(#[n(0)] Backup),
+}
+
+/// A backup that is being made.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Backup {
+    /// Where it goes.
+    #[n(0)]
+    pub place: BackupPlaceName,
+    /// What it is called there.
+    #[n(1)]
+    pub name: Box<str>,
+    /// Bytes of the parts that are there.
+    #[n(2)]
+    pub bytes: u64,
 }
 
 /// Whoever asked for a tenant's job. The job is decided with the rights that they have when it is done.

@@ -100,6 +100,9 @@ name!(
     /// What an API key is called in lists; too narrow to describe a person.
     KeyLabel, handle, "^[a-z][a-z0-9_]{0,62}$");
 name!(
+    /// What the configuration calls a place where backups go, such as `nightly`.
+    BackupPlaceName, handle, "^[a-z][a-z0-9_]{0,62}$");
+name!(
     /// A line of text for people: a label, a tenant's or a person's name.
     Label, line, "^[^\\u0000-\\u001f]{1,200}$");
 name!(

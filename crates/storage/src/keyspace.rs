@@ -71,6 +71,8 @@ row_kinds! {
     StoreSum = 0x03, Clear;
     /// `tenant 16`, provider only. The sum over the rows of the tenant's policy.
     PolicySum = 0x04, Clear;
+    /// `-`, provider only. That a restore is under way: the backup's id.
+    Restore = 0x05, Clear;
 
     /// `tree u8 | level u8 | index u64`. A node of a shred tree, sealed under its parent.
     Node = 0x10, KeyState;
@@ -176,6 +178,59 @@ impl RowKind {
     pub const fn is_policy(self) -> bool {
         matches!(self.number(), 0x20..=0x2d | 0x30 | 0x31)
     }
+
+    /// Whether a backup holds it. Key state is never copied; indexes are made anew; what lets somebody
+    /// in once, or for a short while, and what is under way would do harm if it came back.
+    pub const fn is_backed_up(self) -> bool {
+        match self {
+            Self::Tenant
+            | Self::User
+            | Self::ApiKey
+            | Self::Class
+            | Self::ClassList
+            | Self::Backend
+            | Self::Admission
+            | Self::Blueprint
+            | Self::BlueprintVersion
+            | Self::BlueprintList
+            | Self::GivenBlueprint
+            | Self::CollectionList
+            | Self::Collection
+            | Self::Idempotency
+            | Self::Erasure
+            | Self::Receipt
+            | Self::KnownTenant
+            | Self::SubjectHead
+            | Self::Record
+            | Self::ManifestEntry => true,
+            Self::Format
+            | Self::Clock
+            | Self::Restore
+            | Self::StoreSum
+            | Self::PolicySum
+            | Self::Node
+            | Self::TreeHead
+            | Self::Halves
+            | Self::BatchRow
+            | Self::CommittedNumber
+            | Self::Tombstone
+            | Self::Retired
+            | Self::PuncturedSeed
+            | Self::Session
+            | Self::Invitation
+            | Self::Recovery
+            | Self::IndexPage
+            | Self::IndexEntry
+            | Self::Job
+            | Self::JobItem
+            | Self::JobQueue
+            | Self::OpenJobs
+            | Self::JobMapping
+            | Self::JobPart
+            | Self::JobSpool
+            | Self::JobReject => false,
+        }
+    }
 }
 
 /// One of the trees of keys.
@@ -228,6 +283,11 @@ pub fn store_sum() -> RowKey {
 /// `tenant | 0x04 | tenant 16`, provider only.
 pub fn policy_sum(tenant: TenantId) -> RowKey {
     key(TenantId::PROVIDER, RowKind::PolicySum, &[tenant.as_bytes()])
+}
+
+/// `tenant | 0x05`, provider only.
+pub fn restore() -> RowKey {
+    key(TenantId::PROVIDER, RowKind::Restore, &[])
 }
 
 /// `tenant | 0x10 | tree u8 | level u8 | index u64`.

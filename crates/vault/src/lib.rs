@@ -9,6 +9,7 @@ pub mod api_keys;
 pub mod archives;
 pub mod audit;
 pub mod backends;
+pub mod backups;
 pub mod blueprints;
 pub mod classes;
 pub mod collections;
@@ -92,6 +93,7 @@ pub struct Vault {
     work_soon: tokio::sync::Notify,
     working: tokio::sync::Mutex<()>,
     worker: std::sync::OnceLock<[u8; 16]>,
+    backup_places: std::sync::OnceLock<backups::Places>,
     /// Whether there is a job that another worker may have.
     jobs_wait: std::sync::atomic::AtomicBool,
     integrity: integrity::Integrity,
@@ -117,6 +119,7 @@ impl Vault {
             work_soon: tokio::sync::Notify::new(),
             working: tokio::sync::Mutex::new(()),
             worker: std::sync::OnceLock::new(),
+            backup_places: std::sync::OnceLock::new(),
             jobs_wait: std::sync::atomic::AtomicBool::new(false),
             integrity: integrity::Integrity::default(),
             store,

@@ -122,13 +122,12 @@ impl Vault {
         key: &RowKey,
         row: &Row,
     ) -> Result<(T, OwnerLeaf), VaultError> {
-        let (plain, leaf) = self.open_row_plain(key, row).await?;
+        let (plain, leaf) = self.open_sealed(key, row).await?;
         let value = minicbor::decode(plain.expose()).map_err(|_| damaged())?;
         Ok((value, leaf))
     }
 
-    /// Opens a row and gives what was sealed, not decoded, and the leaf of its owner.
-    pub(crate) async fn open_row_plain(
+    async fn open_sealed(
         &self,
         key: &RowKey,
         row: &Row,
@@ -146,6 +145,11 @@ impl Vault {
         let context = self.row_context(key, tenant, kind, leaf, row.version);
         let row_key = self.row_key(tenant, &sealing, leaf).await?;
         Ok((stream::open(&row_key, &context, sealed)?, leaf))
+    }
+
+    /// Opens a row and looks at nothing of it: whether it is what was sealed, and its key is alive.
+    pub(crate) async fn prove_row(&self, key: &RowKey, row: &Row) -> Result<(), VaultError> {
+        self.open_sealed(key, row).await.map(drop)
     }
 
     /// Reads and decodes rows, those that were decoded lately without opening them again.

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use strongroom_model::{
-    BlueprintName, CollectionName, ExportFormat, Import, JobId, JobKind, JobOutcome, JobState,
-    Progress, TenantId, Timestamp,
+    BackupPlaceName, BlueprintName, CollectionName, ExportFormat, Import, JobId, JobKind,
+    JobOutcome, JobState, Progress, TenantId, Timestamp,
 };
 use strongroom_vault::jobs;
 use utoipa::ToSchema;
@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 pub(crate) struct Job {
     #[schema(value_type = String)]
     id: JobId,
-    /// What is to be done: `apply_blueprint`, `import`, `export` or `archive`.
+    /// What is to be done: `apply_blueprint`, `import`, `export`, `archive` or
+    /// `backup`.
     kind: &'static str,
     /// The blueprint that tenants are given; null for other jobs.
     blueprint: Option<JobBlueprint>,
@@ -21,6 +22,8 @@ pub(crate) struct Job {
     import: Option<JobImport>,
     /// What is taken out; null for other jobs.
     export: Option<JobExport>,
+    /// Where the store is copied to; null for other jobs.
+    backup: Option<JobBackup>,
     /// Where it stands.
     state: JobState,
     /// When it was asked for.
@@ -29,7 +32,8 @@ pub(crate) struct Job {
     started_at: Option<Timestamp>,
     /// When it ended.
     ended_at: Option<Timestamp>,
-    /// How far it has come, in items: tenants, rows of a file, or records that were taken out.
+    /// How far it has come, in items: tenants, rows of a file, records that were taken out, or rows
+    /// of the store that were copied, whose total is known at the end.
     progress: Progress,
     /// How many items had which outcome.
     outcomes: Outcomes,
@@ -70,6 +74,17 @@ pub(crate) struct JobExport {
     part: Option<u32>,
 }
 
+/// A backup.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobBackup {
+    /// Where it goes, as the configuration calls it.
+    place: BackupPlaceName,
+    /// What it is called there.
+    name: String,
+    /// How many bytes are there.
+    bytes: u64,
+}
+
 /// How many items of a job had which outcome.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Outcomes {
@@ -97,7 +112,7 @@ impl From<&strongroom_model::Job> for Job {
             let found = job.outcomes.iter().find(|count| count.outcome == wanted);
             found.map_or(0, |count| count.items)
         };
-        let (mut blueprint, mut import, mut export) = (None, None, None);
+        let (mut blueprint, mut import, mut export, mut backup) = (None, None, None, None);
         let kind = match &job.kind {
             JobKind::ApplyBlueprint(order) => {
                 let tenants = order.tenants.as_ref().map(Vec::len);
@@ -124,6 +139,11 @@ impl From<&strongroom_model::Job> for Job {
                 export = Some(JobExport { collections, format: "archive", part: None });
                 "archive"
             }
+            JobKind::Backup(order) => {
+                let (place, name) = (order.place.clone(), order.name.to_string());
+                backup = Some(JobBackup { place, name, bytes: order.bytes });
+                "backup"
+            }
         };
         Self {
             id: job.id,
@@ -131,6 +151,7 @@ impl From<&strongroom_model::Job> for Job {
             blueprint,
             import,
             export,
+            backup,
             state: job.state,
             asked_at: job.asked_at,
             started_at: job.started_at,

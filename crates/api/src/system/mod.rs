@@ -1,5 +1,6 @@
 //! The server itself over HTTP.
 
+mod backups;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use wire::{Locked, ReceiptKey, Status, Unlocking};
 
 /// Under `/v1`.
 pub(crate) fn routes() -> Routes {
-    Routes::default()
+    backups::routes()
         .routes(routes!(health))
         .routes(routes!(status))
         .routes(routes!(unlock))

@@ -171,6 +171,13 @@ fn line(job: &Job) -> String {
         let names: Vec<_> = export.collections.iter().map(ToString::to_string).collect();
         return format!("{} records of {} taken out", job.progress.done, names.join(", "));
     }
+    if let Some(backup) = &job.backup {
+        let place = &backup.place;
+        return format!(
+            "{} rows, {} bytes copied to `{}` at `{place}`",
+            job.progress.done, backup.bytes, backup.name
+        );
+    }
     format!(
         "{} of {}: {} applied, {} with own edits kept, {} unchanged, {} not there, {} failed",
         job.progress.done,

@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod backends;
+pub(crate) mod backup;
 pub(crate) mod blueprints;
 pub(crate) mod classes;
 pub(crate) mod collections;

@@ -4,6 +4,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod init;
+pub(crate) mod restore;
 pub(crate) mod serve;
 
 pub(crate) mod check_store;
@@ -26,7 +27,7 @@ use strongroom_keyring::{FileHolder, Holder, Keyring};
 use strongroom_model::{Clock, Rng};
 use strongroom_storage::{Store, StoreUrl};
 use strongroom_vault::integrity::{HeadPlace, Rejected};
-use strongroom_vault::{SystemClock, Vault};
+use strongroom_vault::{SystemClock, Vault, backups};
 
 use self::head_file::HeadFile;
 use self::traced_store::TracedStore;
@@ -94,8 +95,25 @@ fn quoted_url(store: &StoreUrl) -> String {
     }
 }
 
-/// Opens what `init` has made: the vault, locked.
+/// Opens what `init` has made, to be served: the vault, locked.
 async fn open_vault(
+    store: &StoreUrl,
+    holder: &Path,
+    machine: &Machine,
+    is_traced: bool,
+) -> Result<(Arc<Vault>, Arc<FileHolder>, Keyring), Failure> {
+    let opened = open_parts(store, holder, machine, is_traced).await?;
+    let unfinished = backups::unfinished_restore(&opened.0).await;
+    if unfinished.map_err(|error| Failure::local(error.to_string()))? {
+        return Err(Failure::local(format!(
+            "a restore of the store {store} has not ended: run `strongroom restore` again"
+        )));
+    }
+    Ok(opened)
+}
+
+/// The same, also where a restore has not ended.
+async fn open_parts(
     store: &StoreUrl,
     holder: &Path,
     machine: &Machine,

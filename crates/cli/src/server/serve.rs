@@ -47,6 +47,7 @@ impl Serve {
         let holder = holder_path(settings.holder.clone(), &store)?;
         let listen = settings.where_to_listen()?;
         let mut edge = settings.edge()?;
+        let places = settings.backup_places()?;
         let scheme = if edge.tls.is_some() { "https" } else { "http" };
         let key = settings.seal_key_file.as_deref().map(seal::from_file).transpose()?;
         let traces = collector.as_ref().map(Collector::begin).transpose()?;
@@ -61,6 +62,7 @@ impl Serve {
         integrity::check_age(&vault)
             .await
             .map_err(|error| with_holder(rejected(&error), holder.path()))?;
+        vault.name_backup_places(places);
         if let Some(key) = key {
             let unlocked = system::unlock(&vault, &key)
                 .await

@@ -249,7 +249,7 @@ impl Vault {
                     return Err(VaultError::Erased(None));
                 };
                 let record_key = self.record_key(tenant, collection, sealed.place).await?;
-                self.open_head(&record_key, tenant, collection, id, &sealed)?.check()?;
+                self.open_head(&record_key, tenant, collection, id, &sealed)?.prove()?;
                 Ok(true)
             }
             (RowKind::Collection, _) => {
@@ -265,7 +265,7 @@ impl Vault {
                 | Owner::Subject
                 | Owner::Job,
             ) => {
-                self.open_row_plain(at, row).await?;
+                self.prove_row(at, row).await?;
                 Ok(true)
             }
         }

@@ -53,7 +53,7 @@ pub(crate) async fn check_room(vault: &Vault, tenant: TenantId) -> Result<(), Va
     let is_over = |job: &Job| {
         let keeps_nothing = match job.kind {
             JobKind::Export(_) | JobKind::Archive(_) => true,
-            JobKind::ApplyBlueprint(_) | JobKind::Import(_) => false,
+            JobKind::ApplyBlueprint(_) | JobKind::Import(_) | JobKind::Backup(_) => false,
         };
         keeps_nothing && job.state.has_ended()
     };

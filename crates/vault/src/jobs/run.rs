@@ -196,6 +196,7 @@ impl Vault {
                     self.apply_page(errand, order, &mut checkpoint).await?
                 }
                 JobKind::Import(_) => attempt(|| self.import_page(errand)).await?,
+                JobKind::Backup(_) => self.backup_part(errand).await?,
                 // They are made when somebody takes them.
                 JobKind::Export(_) | JobKind::Archive(_) => false,
             };
@@ -219,15 +220,20 @@ impl Vault {
         if job.state == JobState::Queued {
             match &job.kind {
                 JobKind::ApplyBlueprint(order) => job.progress.total = total(self, order).await?,
-                // Its rows were counted when they came.
-                JobKind::Import(_) | JobKind::Export(_) | JobKind::Archive(_) => {}
+                // Its rows were counted when they came; those of a backup are counted as it copies them.
+                JobKind::Import(_)
+                | JobKind::Export(_)
+                | JobKind::Archive(_)
+                | JobKind::Backup(_) => {}
             }
             job.state = job.state.begin()?;
             job.started_at = Some(now);
         }
         let missing = match &job.kind {
             JobKind::ApplyBlueprint(order) => snapshot.missing_for_apply(order).await?,
-            JobKind::Import(_) | JobKind::Export(_) | JobKind::Archive(_) => None,
+            JobKind::Import(_) | JobKind::Export(_) | JobKind::Archive(_) | JobKind::Backup(_) => {
+                None
+            }
         };
         match missing {
             Some(problem) => job.end(JobState::fail, Some(problem), now)?,
@@ -268,7 +274,7 @@ fn is_abandoned(job: &Job, now: Timestamp) -> Option<&'static str> {
         has_passed(moved_at, PART_SECONDS) || has_passed(job.asked_at, EXPORT_SECONDS)
     };
     match &job.kind {
-        JobKind::ApplyBlueprint(_) => None,
+        JobKind::ApplyBlueprint(_) | JobKind::Backup(_) => None,
         JobKind::Import(_) => (job.state == JobState::Uploading
             && has_passed(job.asked_at, UPLOAD_SECONDS))
         .then_some(UPLOAD_ABANDONED),

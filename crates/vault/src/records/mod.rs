@@ -27,7 +27,7 @@ pub use batch_create::{BatchCreate, batch_create};
 pub use batch_delete::{BatchDelete, batch_delete};
 pub use batch_get::{BatchGet, batch_get};
 pub use change::{ChangeRecord, change};
-pub(crate) use codec::{Place, SealedRecord};
+pub(crate) use codec::{Opened, Place, SealedRecord};
 pub use create::{CreateRecord, NamedSubject, NewRecord, create};
 pub use delete::{DeleteRecord, delete};
 pub(crate) use export::{EXPORT, columns};

@@ -97,6 +97,7 @@ fn allowed(settings: &ServeSettings) -> Result<SocketAddr, Failure> {
         admin_listen,
         host,
         trusted_proxy,
+        backup_place,
         no_rate_limits: _,
         allow_core_dumps: _,
         lock_memory: _,
@@ -114,6 +115,9 @@ fn allowed(settings: &ServeSettings) -> Result<SocketAddr, Failure> {
         return Err(Failure::usage(
             "`--dev` makes keys of its own and forgets them; it takes no holder and no seal key file",
         ));
+    }
+    if !backup_place.is_empty() {
+        return Err(Failure::usage("`--dev` keeps nothing; it takes no `--backup-place`"));
     }
     let listen = listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     if !listen.ip().is_loopback() || *behind_proxy || !trusted_proxy.is_empty() {

@@ -1,0 +1,211 @@
+//! `strongroom restore`: brings a backup back onto the live keys, says what that would do, or proves it.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use strongroom_crypto::Key;
+use strongroom_keyring::{FileHolder, SealMethod};
+use strongroom_vault::backups::{self, Counts, FolderPlace, Mode, Report, RestoreProblem};
+use strongroom_vault::system;
+use zeroize::Zeroizing;
+
+use crate::confirm;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::screen::{Screen, say};
+use crate::server::{
+    Machine, holder_path, key_failure, open_parts, parse_store, seal, with_holder,
+};
+use crate::settings::ServeSettings;
+
+/// So often it is said how far a restore has come.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// Brings a backup back.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The folder of the backup
+    #[arg(long, value_name = "FOLDER")]
+    from: PathBuf,
+    /// The store, with the live keys: `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
+    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
+    store: Option<String>,
+    /// The file that keeps the share of the root secret [default: `holder` in the store's folder]
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_HOLDER")]
+    holder: Option<PathBuf>,
+    /// The seal key's file
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_SEAL_KEY_FILE")]
+    seal_key_file: Option<PathBuf>,
+    /// A file with the passphrase
+    #[arg(long, value_name = "FILE", conflicts_with = "seal_key_file")]
+    passphrase_file: Option<PathBuf>,
+    /// Open every row of the backup with the live keys, and change nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "put_back_changed", "yes"])]
+    drill: bool,
+    /// Say what would come back, and change nothing
+    #[arg(long, conflicts_with_all = ["put_back_changed", "yes"])]
+    dry_run: bool,
+    /// Also give records that were changed since the values of the backup again
+    #[arg(long)]
+    put_back_changed: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Restore {
+    pub(crate) async fn run(self, settings: &ServeSettings, screen: Screen) -> Result<(), Failure> {
+        let store = parse_store(self.store.clone().or_else(|| settings.store.clone()))?;
+        let holder = holder_path(self.holder.clone().or_else(|| settings.holder.clone()), &store)?;
+        let (place, name) = place_of(&self.from)?;
+        let mode = self.mode();
+        if let Mode::Restore { .. } = mode {
+            if !self.yes {
+                say(&format!("the rows of `{name}` come back into the store {store}"));
+                confirm::typed(&name)?;
+            }
+        }
+        let machine = Machine::new();
+        let (vault, file, keyring) = open_parts(&store, &holder, &machine, false).await?;
+        let key = self.key(settings, &file)?;
+        system::unlock(&vault, &key)
+            .await
+            .map_err(|error| with_holder(key_failure(&error), &holder))?;
+        let last = std::sync::Mutex::new(Instant::now());
+        let progress = |done: u64, total: u64| say_progress(&last, done, total);
+        let report = backups::restore(&vault, &place, &name, mode, &progress)
+            .await
+            .map_err(|problem| failure(&self.from, &problem));
+        keyring.lock();
+        let report = report?;
+        screen.value(&shown(&report))?;
+        say_report(mode, &report);
+        match report.unreadable() {
+            0 => Ok(()),
+            rows => Err(Failure::new(
+                Exit::Partly,
+                format!("{rows} rows of the backup cannot be opened although their keys are there"),
+            )),
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        if self.drill {
+            Mode::Drill
+        } else if self.dry_run {
+            Mode::DryRun
+        } else {
+            Mode::Restore { put_back_changed: self.put_back_changed }
+        }
+    }
+
+    fn key(&self, settings: &ServeSettings, holder: &FileHolder) -> Result<Key, Failure> {
+        let file = self.seal_key_file.as_deref().or_else(|| {
+            settings.seal_key_file.as_deref().filter(|_| self.passphrase_file.is_none())
+        });
+        if let Some(path) = file {
+            return seal::from_file(path);
+        }
+        let SealMethod::Passphrase(parameters) = holder.seal_method() else {
+            return Err(Failure::usage("name the seal key's file with `--seal-key-file`"));
+        };
+        let passphrase = match &self.passphrase_file {
+            Some(path) => files::secret(path)?,
+            None if std::io::stdin().is_terminal() => {
+                let typed = rpassword::prompt_password("passphrase: ")
+                    .map_err(|error| Failure::local(format!("cannot ask: {error}")))?;
+                Zeroizing::new(typed)
+            }
+            None => return Err(Failure::usage("name `--passphrase-file` or `--seal-key-file`")),
+        };
+        parameters
+            .derive(passphrase.as_bytes())
+            .map_err(|error| Failure::new(Exit::Denied, error.to_string()))
+    }
+}
+
+/// The folder in which a backup lies, and its name there.
+fn place_of(from: &Path) -> Result<(FolderPlace, String), Failure> {
+    let wrong = || Failure::usage(format!("`{}` is no folder of a backup", from.display()));
+    let whole = std::fs::canonicalize(from).map_err(|error| Failure::file(from, &error))?;
+    let name = whole.file_name().and_then(|name| name.to_str()).ok_or_else(wrong)?;
+    let folder = whole.parent().ok_or_else(wrong)?;
+    Ok((FolderPlace::new(folder), name.to_owned()))
+}
+
+fn failure(from: &Path, problem: &RestoreProblem) -> Failure {
+    match problem {
+        RestoreProblem::Backup(_) => {
+            Failure::new(Exit::CheckFailed, format!("`{}`: {problem}", from.display()))
+        }
+        RestoreProblem::Vault(error) => {
+            let source = std::error::Error::source(error);
+            let why = source.map(|source| format!(": {source}")).unwrap_or_default();
+            Failure::local(format!("the restore was cut short: {error}{why}"))
+        }
+    }
+}
+
+fn say_progress(last: &std::sync::Mutex<Instant>, done: u64, total: u64) {
+    let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if last.elapsed() >= SAY_EVERY {
+        *last = Instant::now();
+        say(&format!("{} of 100", done.saturating_mul(100).checked_div(total).unwrap_or(100)));
+    }
+}
+
+fn say_report(mode: Mode, report: &Report) {
+    let did = match mode {
+        Mode::Restore { .. } => "came back",
+        Mode::DryRun => "would come back",
+        Mode::Drill => {
+            say(&format!(
+                "{} of {} records were opened; {} were erased since",
+                report.records.opened, report.records.rows, report.records.erased_since
+            ));
+            return;
+        }
+    };
+    let records = &report.records;
+    say(&format!(
+        "{} of {} records {did}; {} were erased since, {} were changed since",
+        records.restored + records.repaired + records.put_back,
+        records.rows,
+        records.erased_since,
+        records.changed_since
+    ));
+    if report.api_keys > 0 {
+        say(&format!(
+            "{} API keys {did}: those that were revoked since the backup are in force again; look at \
+             them (`strongroom api-keys list`)",
+            report.api_keys
+        ));
+    }
+}
+
+fn shown(report: &Report) -> serde_json::Value {
+    let counts = |counts: &Counts| {
+        json!({
+            "rows": counts.rows,
+            "same": counts.same,
+            "restored": counts.restored,
+            "repaired": counts.repaired,
+            "changed_since": counts.changed_since,
+            "put_back": counts.put_back,
+            "erased_since": counts.erased_since,
+            "unreadable": counts.unreadable,
+            "loose": counts.loose,
+            "opened": counts.opened,
+        })
+    };
+    json!({
+        "records": counts(&report.records),
+        "subjects": counts(&report.subjects),
+        "others": counts(&report.others),
+        "index_entries": report.index_entries,
+        "api_keys": report.api_keys,
+    })
+}

@@ -1,0 +1,137 @@
+//! A local folder as a place for backups: each is a folder in it, made under another name, synced, and
+//! renamed when it is whole.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::backups::places::{BackupPlace, PlaceProblem};
+
+/// What the folder of an unfinished backup ends with.
+const UNFINISHED: &str = ".unfinished";
+/// The mode of folders: for their owner only.
+const PRIVATE_FOLDER: u32 = 0o700;
+/// The mode of files.
+const PRIVATE_FILE: u32 = 0o600;
+/// Longest file that is read, in bytes: a part ends soon after 4 MiB, and its last rows are no longer
+/// than this leaves room for.
+const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// A folder in which backups lie.
+#[derive(Debug, Clone)]
+pub struct FolderPlace {
+    folder: PathBuf,
+}
+
+impl FolderPlace {
+    /// The place in this folder, which must be there.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn unfinished(&self, backup: &str) -> PathBuf {
+        self.folder.join(format!("{backup}{UNFINISHED}"))
+    }
+
+    fn finished(&self, backup: &str) -> PathBuf {
+        self.folder.join(backup)
+    }
+}
+
+#[async_trait]
+impl BackupPlace for FolderPlace {
+    async fn write(&self, backup: &str, file: &str, bytes: Vec<u8>) -> Result<(), PlaceProblem> {
+        let (top, folder, file) = (self.folder.clone(), self.unfinished(backup), file.to_owned());
+        blocking(move || {
+            if !folder.is_dir() {
+                DirBuilder::new().mode(PRIVATE_FOLDER).create(&folder)?;
+                sync(&top)?;
+            }
+            let mut written = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(PRIVATE_FILE)
+                .open(folder.join(file))?;
+            written.write_all(&bytes)?;
+            written.sync_all()?;
+            sync(&folder)
+        })
+        .await
+    }
+
+    async fn read_unfinished(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem> {
+        read(self.unfinished(backup), file).await
+    }
+
+    async fn read(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem> {
+        read(self.finished(backup), file).await
+    }
+
+    async fn finish(&self, backup: &str) -> Result<(), PlaceProblem> {
+        let (from, to) = (self.unfinished(backup), self.finished(backup));
+        let top = self.folder.clone();
+        blocking(move || {
+            fs::rename(from, to)?;
+            sync(&top)
+        })
+        .await
+    }
+
+    async fn discard_others(&self, backup: Option<&str>) -> Result<(), PlaceProblem> {
+        let keep = backup.map(|backup| self.unfinished(backup));
+        let top = self.folder.clone();
+        blocking(move || {
+            for entry in fs::read_dir(&top)? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                let ours = name.is_some_and(|name| name.ends_with(UNFINISHED));
+                if ours && path.is_dir() && keep.as_ref() != Some(&path) {
+                    fs::remove_dir_all(&path)?;
+                }
+            }
+            sync(&top)
+        })
+        .await
+    }
+}
+
+async fn read(folder: PathBuf, file: &str) -> Result<Vec<u8>, PlaceProblem> {
+    let name = file.to_owned();
+    let missing = name.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let file = File::open(folder.join(&name))?;
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    });
+    match read.await.map_err(|_| cut_short())? {
+        Ok(bytes) if bytes.len() as u64 > FILE_BYTES_MAX => Err(PlaceProblem::TooLong(missing)),
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(PlaceProblem::Missing(missing)),
+        Err(error) => Err(PlaceProblem::Failed(error)),
+    }
+}
+
+async fn blocking(
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Result<(), PlaceProblem> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| cut_short())?.map_err(|error| {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => PlaceProblem::Full,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => PlaceProblem::Unwritable,
+            _ => PlaceProblem::Failed(error),
+        }
+    })
+}
+
+fn cut_short() -> PlaceProblem {
+    PlaceProblem::Failed(io::Error::other("it was cut short"))
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
