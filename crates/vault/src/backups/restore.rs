@@ -16,6 +16,7 @@ use strongroom_storage::{Batch, Row, RowKey, StoreError};
 use crate::backups::opened::{NotOpened, OpenedBackup};
 use crate::backups::reapply::Fate;
 use crate::backups::{BackupPlace, BackupProblem};
+use crate::classes::ClassList;
 use crate::records::SealedRecord;
 use crate::trail::Attempted;
 use crate::{Vault, VaultError, keyspace};
@@ -178,6 +179,7 @@ pub async fn restore(
         collections: HashMap::new(),
         batch: Batch::new(),
         bytes: 0,
+        holds_records: false,
     };
     if let Mode::Restore { .. } = mode {
         restoring.begin(backup.manifest.backup).await?;
@@ -227,6 +229,8 @@ struct Restoring<'v> {
     collections: HashMap<(TenantId, CollectionNumber), Collection>,
     batch: Batch,
     bytes: usize,
+    /// Whether records wait to be committed, which entries of manifests point to.
+    holds_records: bool,
 }
 
 impl Restoring<'_> {
@@ -318,6 +322,9 @@ impl Restoring<'_> {
         key: &RowKey,
         row: &Row,
     ) -> Result<(), RestoreProblem> {
+        if kind == RowKind::ManifestEntry && self.holds_records {
+            self.flush().await?;
+        }
         if self.is_loose(kind, key, row).await? {
             self.report.counts(kind).loose += 1;
             return Ok(());
@@ -401,18 +408,26 @@ impl Restoring<'_> {
         Ok(true)
     }
 
-    /// Whether a row points to what is not there: an entry of a manifest whose record was made after the
-    /// records were copied.
+    /// Whether a row belongs to nothing: an entry of a manifest whose record was made after the records
+    /// were copied, or a class that has been removed since.
     async fn is_loose(
         &self,
         kind: RowKind,
         key: &RowKey,
         row: &Row,
     ) -> Result<bool, RestoreProblem> {
+        let Some((tenant, _, _)) = keyspace::parse(key) else { return Ok(true) };
+        if let (RowKind::Class, Some((_, _, class))) = (kind, keyspace::parse_id(key)) {
+            let list = self.vault.read_many::<ClassList>(&[keyspace::class_list(tenant)]).await;
+            let list = list.map(|mut found| found.pop().flatten());
+            let is_listed = |list: &ClassList| {
+                list.classes.iter().any(|(_, listed)| *listed.as_bytes() == class)
+            };
+            return Ok(list.is_ok_and(|list| list.is_some_and(|list| !is_listed(&list))));
+        }
         if kind != RowKind::ManifestEntry || !self.writes() {
             return Ok(false);
         }
-        let Some((tenant, _, _)) = keyspace::parse(key) else { return Ok(true) };
         let (place, _) = self.vault.open_row::<RecordPlace>(key, row).await?;
         let record = keyspace::record(tenant, place.collection, place.record);
         Ok(self.vault.store.get_many(&[record]).await?.iter().all(Option::is_none))
@@ -488,12 +503,14 @@ impl Restoring<'_> {
             return Ok(());
         }
         self.bytes += value.len();
+        self.holds_records |= keyspace::parse_record(key).is_some();
         self.batch.put(key.clone(), version, value.clone());
         if self.bytes > COMMIT_BYTES { self.flush().await } else { Ok(()) }
     }
 
     async fn flush(&mut self) -> Result<(), RestoreProblem> {
         self.bytes = 0;
+        self.holds_records = false;
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
             let _committed = self.vault.store.commit(batch).await?;

@@ -35,14 +35,20 @@ pub(super) struct Place {
 }
 
 /// The kinds that are read one after the other, from the first to the last of each pair.
-const STEPS: [(RowKind, RowKind); 6] = [
+const STEPS: [(RowKind, RowKind); 9] = [
     (RowKind::Idempotency, RowKind::Idempotency),
     (RowKind::Record, RowKind::Record),
     (RowKind::ManifestEntry, RowKind::ManifestEntry),
+    (RowKind::ClassList, RowKind::ClassList),
+    (RowKind::BlueprintList, RowKind::BlueprintList),
+    (RowKind::CollectionList, RowKind::CollectionList),
     (RowKind::Tenant, RowKind::Collection),
     (RowKind::Erasure, RowKind::Receipt),
     (RowKind::SubjectHead, RowKind::SubjectHead),
 ];
+
+/// Lists, which are read before what they list, and so not once more with it.
+const LISTS: [RowKind; 3] = [RowKind::ClassList, RowKind::BlueprintList, RowKind::CollectionList];
 
 /// The next rows that a backup holds, and the place after them. There may be none although more follow.
 pub(super) async fn next(
@@ -75,7 +81,9 @@ pub(super) async fn next(
             place.step += 1;
         }
     }
-    rows.retain(|(key, _)| keyspace::parse(key).is_some_and(|(_, kind, _)| kind.is_backed_up()));
+    let is_wanted =
+        |kind: RowKind| kind.is_backed_up() && (first == last || !LISTS.contains(&kind));
+    rows.retain(|(key, _)| keyspace::parse(key).is_some_and(|(_, kind, _)| is_wanted(kind)));
     Ok((rows, place))
 }
 
