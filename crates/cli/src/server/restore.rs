@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use serde_json::json;
@@ -21,8 +21,8 @@ use crate::server::{
 };
 use crate::settings::ServeSettings;
 
-/// So often it is said how far a restore has come.
-const SAY_EVERY: Duration = Duration::from_secs(5);
+/// After so many hundredths more it is said how far a restore has come.
+const SAY_EVERY: u64 = 10;
 
 /// Brings a backup back.
 #[derive(Debug, Args)]
@@ -62,11 +62,10 @@ impl Restore {
         let holder = holder_path(self.holder.clone().or_else(|| settings.holder.clone()), &store)?;
         let (place, name) = place_of(&self.from)?;
         let mode = self.mode();
-        if let Mode::Restore { .. } = mode {
-            if !self.yes {
-                say(&format!("the rows of `{name}` come back into the store {store}"));
-                confirm::typed(&name)?;
-            }
+        let changes = matches!(mode, Mode::Restore { .. });
+        if changes && !self.yes {
+            say(&format!("the rows of `{name}` come back into the store {store}"));
+            confirm::typed(&name)?;
         }
         let machine = Machine::new();
         let (vault, file, keyring) = open_parts(&store, &holder, &machine, false).await?;
@@ -74,7 +73,7 @@ impl Restore {
         system::unlock(&vault, &key)
             .await
             .map_err(|error| with_holder(key_failure(&error), &holder))?;
-        let last = std::sync::Mutex::new(Instant::now());
+        let last = AtomicU64::new(0);
         let progress = |done: u64, total: u64| say_progress(&last, done, total);
         let report = backups::restore(&vault, &place, &name, mode, &progress)
             .await
@@ -149,11 +148,11 @@ fn failure(from: &Path, problem: &RestoreProblem) -> Failure {
     }
 }
 
-fn say_progress(last: &std::sync::Mutex<Instant>, done: u64, total: u64) {
-    let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if last.elapsed() >= SAY_EVERY {
-        *last = Instant::now();
-        say(&format!("{} of 100", done.saturating_mul(100).checked_div(total).unwrap_or(100)));
+fn say_progress(last: &AtomicU64, done: u64, total: u64) {
+    let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
+    if percent >= last.load(Ordering::Relaxed).saturating_add(SAY_EVERY) {
+        last.store(percent, Ordering::Relaxed);
+        say(&format!("{percent} of 100"));
     }
 }
 

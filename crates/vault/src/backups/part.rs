@@ -113,7 +113,9 @@ mod tests {
             })
             .collect();
         let mut writer = PartWriter::new(7, [9; 32]);
-        rows.iter().for_each(|(key, row)| writer.add(key, row));
+        for (key, row) in &rows {
+            writer.add(key, row);
+        }
         (writer.finish(), rows)
     }
 

@@ -121,7 +121,9 @@ impl Vault {
         while !writer.is_full() && !come.place.ended {
             let (rows, place) =
                 walk::next(&*self.store, come.place).await.map_err(VaultError::from)?;
-            rows.iter().for_each(|(key, row)| writer.add(key, row));
+            for (key, row) in &rows {
+                writer.add(key, row);
+            }
             come.place = place;
         }
         let rows = u64::from(writer.rows());
