@@ -201,6 +201,11 @@ impl Sums {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Keeping::Since(summing);
     }
 
+    /// Until [`Sums::keep`] changes are not summed: the sums are taken anew afterwards.
+    pub fn leave(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Keeping::Not;
+    }
+
     /// Begins with a group that may change these rows.
     pub(crate) fn begin<'k>(&self, changed: impl Iterator<Item = &'k RowKey>) -> Summation {
         let keeping = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,87 +1,20 @@
 //! `strongroom verify` and `strongroom accept-older-store`: a store at rest, proven or accepted.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use serde_json::json;
-use strongroom_crypto::Key;
-use strongroom_keyring::{FileHolder, SealMethod};
-use strongroom_vault::Vault;
 use strongroom_vault::integrity::{self, Damage, Rejected, Report};
-use zeroize::Zeroizing;
 
 use crate::confirm;
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::screen::{Screen, say};
-use crate::server::{Machine, holder_path, open_vault, parse_store, rejected, seal};
+use crate::server::at_rest::{AtRest, Opened};
+use crate::server::rejected;
 use crate::settings::ServeSettings;
 
 /// Rows and lines between two words about how far it is.
 const PROGRESS_EVERY: u64 = 250_000;
-
-/// Which store, at rest, and what opens its keys.
-#[derive(Debug, Args)]
-pub(crate) struct AtRest {
-    /// The store: `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
-    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
-    store: Option<String>,
-    /// The file that keeps the share of the root secret [default: `holder` in the store's folder]
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_HOLDER")]
-    holder: Option<PathBuf>,
-    /// The seal key
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_SEAL_KEY_FILE")]
-    seal_key_file: Option<PathBuf>,
-    /// A file with the passphrase
-    #[arg(long, value_name = "FILE", conflicts_with = "seal_key_file")]
-    passphrase_file: Option<PathBuf>,
-    /// Read the passphrase from standard input
-    #[arg(long, conflicts_with_all = ["seal_key_file", "passphrase_file"])]
-    passphrase_stdin: bool,
-}
-
-impl AtRest {
-    async fn open(self, settings: &ServeSettings) -> Result<(Arc<Vault>, Key), Failure> {
-        let store = parse_store(self.store.clone().or_else(|| settings.store.clone()))?;
-        let holder = holder_path(self.holder.clone().or_else(|| settings.holder.clone()), &store)?;
-        let machine = Machine::new();
-        let (vault, file, _) = open_vault(&store, &holder, &machine, false).await?;
-        let key = self.key(settings, &file)?;
-        Ok((vault, key))
-    }
-
-    fn key(self, settings: &ServeSettings, holder: &FileHolder) -> Result<Key, Failure> {
-        let passphrase = match (self.passphrase_file, self.seal_key_file) {
-            (Some(path), _) => files::secret(&path)?,
-            (None, _) if self.passphrase_stdin => files::secret(Path::new("-"))?,
-            (None, Some(path)) => return seal::from_file(&path),
-            (None, None) => match &settings.seal_key_file {
-                Some(path) => return seal::from_file(path),
-                None if std::io::stdin().is_terminal() => {
-                    rpassword::prompt_password("passphrase: ")
-                        .map(Zeroizing::new)
-                        .map_err(|error| Failure::local(format!("cannot ask: {error}")))?
-                }
-                None => {
-                    return Err(Failure::usage(
-                        "name `--seal-key-file`, `--passphrase-file` or `--passphrase-stdin`",
-                    ));
-                }
-            },
-        };
-        match holder.seal_method() {
-            SealMethod::Passphrase(parameters) => parameters
-                .derive(passphrase.as_bytes())
-                .map_err(|error| Failure::local(error.to_string())),
-            SealMethod::KeyFile => Err(Failure::usage(
-                "this installation has a seal key, not a passphrase: name it with `--seal-key-file`",
-            )),
-        }
-    }
-}
 
 /// Reads the whole store and proves it.
 #[derive(Debug, Args)]
@@ -92,7 +25,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) async fn run(self, settings: &ServeSettings, screen: Screen) -> Result<(), Failure> {
-        let (vault, key) = self.at_rest.open(settings).await?;
+        let Opened { vault, key, .. } = self.at_rest.open(settings).await?;
         let told = AtomicU64::new(0);
         let progress = |read: u64| {
             let step = read / PROGRESS_EVERY;
@@ -167,7 +100,7 @@ impl AcceptOlderStore {
             );
             confirm::typed("accept")?;
         }
-        let (vault, key) = self.at_rest.open(settings).await?;
+        let Opened { vault, key, .. } = self.at_rest.open(settings).await?;
         integrity::accept(&vault, &key).await.map_err(|error| match error {
             Rejected::Keys(_) => {
                 let mut failure = rejected(&error);

@@ -7,6 +7,7 @@ pub(crate) mod init;
 pub(crate) mod restore;
 pub(crate) mod serve;
 
+mod at_rest;
 pub(crate) mod check_store;
 mod descriptors;
 mod dev;
@@ -103,13 +104,18 @@ async fn open_vault(
     is_traced: bool,
 ) -> Result<(Arc<Vault>, Arc<FileHolder>, Keyring), Failure> {
     let opened = open_parts(store, holder, machine, is_traced).await?;
-    let unfinished = backups::unfinished_restore(&opened.0).await;
-    if unfinished.map_err(|error| Failure::local(error.to_string()))? {
-        return Err(Failure::local(format!(
-            "a restore of the store {store} has not ended: run `strongroom restore` again"
-        )));
-    }
+    refuse_unfinished_restore(&opened.0).await?;
     Ok(opened)
+}
+
+async fn refuse_unfinished_restore(vault: &Vault) -> Result<(), Failure> {
+    let unfinished = backups::unfinished_restore(vault).await;
+    if unfinished.map_err(|error| Failure::local(error.to_string()))? {
+        return Err(Failure::local(
+            "a restore of this store has not ended: run `strongroom restore` again",
+        ));
+    }
+    Ok(())
 }
 
 /// The same, also where a restore has not ended.

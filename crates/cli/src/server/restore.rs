@@ -1,24 +1,18 @@
 //! `strongroom restore`: brings a backup back onto the live keys, says what that would do, or proves it.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use serde_json::json;
-use strongroom_crypto::Key;
-use strongroom_keyring::{FileHolder, SealMethod};
 use strongroom_vault::backups::{self, Counts, FolderPlace, Mode, Report, RestoreProblem};
 use strongroom_vault::system;
-use zeroize::Zeroizing;
 
 use crate::confirm;
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::screen::{Screen, say};
-use crate::server::{
-    Machine, holder_path, key_failure, open_parts, parse_store, seal, with_holder,
-};
+use crate::server::at_rest::{AtRest, Opened};
+use crate::server::key_failure;
 use crate::settings::ServeSettings;
 
 /// After so many hundredths more it is said how far a restore has come.
@@ -30,18 +24,8 @@ pub(crate) struct Restore {
     /// The folder of the backup
     #[arg(long, value_name = "FOLDER")]
     from: PathBuf,
-    /// The store, with the live keys: `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
-    #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
-    store: Option<String>,
-    /// The file that keeps the share of the root secret [default: `holder` in the store's folder]
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_HOLDER")]
-    holder: Option<PathBuf>,
-    /// The seal key's file
-    #[arg(long, value_name = "FILE", env = "STRONGROOM_SEAL_KEY_FILE")]
-    seal_key_file: Option<PathBuf>,
-    /// A file with the passphrase
-    #[arg(long, value_name = "FILE", conflicts_with = "seal_key_file")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    at_rest: AtRest,
     /// Open every row of the backup with the live keys, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "put_back_changed", "yes"])]
     drill: bool,
@@ -58,8 +42,7 @@ pub(crate) struct Restore {
 
 impl Restore {
     pub(crate) async fn run(self, settings: &ServeSettings, screen: Screen) -> Result<(), Failure> {
-        let store = parse_store(self.store.clone().or_else(|| settings.store.clone()))?;
-        let holder = holder_path(self.holder.clone().or_else(|| settings.holder.clone()), &store)?;
+        let store = self.at_rest.store(settings)?;
         let (place, name) = place_of(&self.from)?;
         let mode = self.mode();
         let changes = matches!(mode, Mode::Restore { .. });
@@ -67,12 +50,8 @@ impl Restore {
             say(&format!("the rows of `{name}` come back into the store {store}"));
             confirm::typed(&name)?;
         }
-        let machine = Machine::new();
-        let (vault, file, keyring) = open_parts(&store, &holder, &machine, false).await?;
-        let key = self.key(settings, &file)?;
-        system::unlock(&vault, &key)
-            .await
-            .map_err(|error| with_holder(key_failure(&error), &holder))?;
+        let Opened { vault, keyring, key } = self.at_rest.open_parts(settings).await?;
+        system::unlock_to_restore(&vault, &key).await.map_err(|error| key_failure(&error))?;
         let last = AtomicU64::new(0);
         let progress = |done: u64, total: u64| say_progress(&last, done, total);
         let report = backups::restore(&vault, &place, &name, mode, &progress)
@@ -99,30 +78,6 @@ impl Restore {
         } else {
             Mode::Restore { put_back_changed: self.put_back_changed }
         }
-    }
-
-    fn key(&self, settings: &ServeSettings, holder: &FileHolder) -> Result<Key, Failure> {
-        let file = self.seal_key_file.as_deref().or_else(|| {
-            settings.seal_key_file.as_deref().filter(|_| self.passphrase_file.is_none())
-        });
-        if let Some(path) = file {
-            return seal::from_file(path);
-        }
-        let SealMethod::Passphrase(parameters) = holder.seal_method() else {
-            return Err(Failure::usage("name the seal key's file with `--seal-key-file`"));
-        };
-        let passphrase = match &self.passphrase_file {
-            Some(path) => files::secret(path)?,
-            None if std::io::stdin().is_terminal() => {
-                let typed = rpassword::prompt_password("passphrase: ")
-                    .map_err(|error| Failure::local(format!("cannot ask: {error}")))?;
-                Zeroizing::new(typed)
-            }
-            None => return Err(Failure::usage("name `--passphrase-file` or `--seal-key-file`")),
-        };
-        parameters
-            .derive(passphrase.as_bytes())
-            .map_err(|error| Failure::new(Exit::Denied, error.to_string()))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::backups::{BackupPlace, BackupProblem};
 use crate::classes::ClassList;
 use crate::records::SealedRecord;
 use crate::trail::Attempted;
-use crate::{Vault, VaultError, keyspace};
+use crate::{Vault, VaultError, integrity, keyspace};
 
 /// Rows that are looked at at a time.
 const ROWS_AT_ONCE: usize = 256;
@@ -234,19 +234,21 @@ struct Restoring<'v> {
 }
 
 impl Restoring<'_> {
-    /// Says in the store that a restore is under way. Until it has ended the store is not served.
+    /// Says in the store that a restore is under way. Until it has ended the store is not served, and its
+    /// sums are not kept.
     async fn begin(&self, backup: [u8; 16]) -> Result<(), RestoreProblem> {
         let key = keyspace::restore();
         let found = self.vault.store.get_many(std::slice::from_ref(&key)).await?.pop().flatten();
+        self.vault.store.sums().leave();
         let mut batch = Batch::new();
         batch.put(key, found.map_or(0, |row| row.version) + 1, backup.to_vec());
         let _committed = self.vault.store.commit(batch).await?;
         Ok(())
     }
 
-    /// Puts the restore on record, and says that it has ended. What watches over the age of the store
-    /// takes up the state that it has after this commit.
+    /// Takes the sums and the head anew, puts the restore on record, and says that it has ended.
     async fn finish(&self, backup: [u8; 16]) -> Result<(), RestoreProblem> {
+        integrity::retake(self.vault).await?;
         let event = Attempted {
             principal: Principal::Job(JobName::Restore),
             action: Action::Operate,
@@ -258,7 +260,7 @@ impl Restoring<'_> {
         batch.line(self.vault.line(TenantId::PROVIDER, None, event).await?);
         batch.delete(keyspace::restore());
         let _committed = self.vault.store.commit(batch).await?;
-        Ok(())
+        Ok(self.vault.write_heads().await?)
     }
 
     async fn rows(&mut self, rows: &[(RowKey, Row)]) -> Result<(), RestoreProblem> {

@@ -1,7 +1,7 @@
 //! The installation: made, unlocked, locked, looked at.
 
 use strongroom_crypto::Key;
-use strongroom_keyring::Unlocked;
+use strongroom_keyring::{KeyError, Unlocked};
 use strongroom_model::{Action, AuditObject, InstallId, TenantId};
 use strongroom_storage::Description;
 
@@ -71,6 +71,18 @@ pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, Rejected> {
     }
     vault.work_soon.notify_one();
     Ok(unlocked)
+}
+
+/// Loads the keys to restore a backup, whatever the store has lost: nothing of it is compared with its
+/// sums and its head, which a restore takes anew at its end.
+///
+/// # Errors
+/// What [`strongroom_keyring::Keyring::unlock`] says.
+pub async fn unlock_to_restore(vault: &Vault, seal: &Key) -> Result<Unlocked, KeyError> {
+    if let Err(error) = vault.take_up_time().await {
+        tracing::warn!(error = %error, "the time that was stored could not be read");
+    }
+    vault.keyring.unlock(seal).await
 }
 
 /// Drops the keys.
