@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn key(byte: u8) -> Key {
-        Key::from_bytes(&mut [byte; 32])
+        Key::from_slice(&[byte; 32]).unwrap()
     }
 
     #[test]
