@@ -352,9 +352,13 @@ mod tests {
     fn what_is_added_and_taken_away_again_leaves_nothing() {
         let parts = [[0xFF; 32], [1; 32], [0x80; 32], [0; 32]];
         let mut total = Total::default();
-        parts.iter().for_each(|part| total.add(part));
+        for part in &parts {
+            total.add(part);
+        }
         assert_ne!(total, Total::default());
-        parts.iter().rev().for_each(|part| total.subtract(part));
+        for part in parts.iter().rev() {
+            total.subtract(part);
+        }
         assert_eq!(total, Total::default());
         let mut one = [0; 32];
         one[31] = 1;

@@ -1,10 +1,5 @@
 //! Whoever writes the store's disk from below is found: each attack beside what it would do unseen.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io;
 use std::path::Path;

@@ -74,7 +74,7 @@ pub(super) enum Found {
     /// There is no place, or nothing was ever written.
     Nothing,
     /// The newest of them, and its bytes.
-    Head(Head, Vec<u8>),
+    Head(Box<Head>, Vec<u8>),
 }
 
 /// Refuses an older copy before anything is opened, because opening its keys could already change
@@ -86,9 +86,8 @@ pub async fn check_age(vault: &Vault) -> Result<(), Rejected> {
     let (number, _) = vault.sum_state().await?;
     match vault.heads().await? {
         Found::Nothing if number > 0 && !vault.integrity.places.is_empty() => Err(Rejected::NoHead),
-        Found::Nothing => Ok(()),
         Found::Head(head, _) if head.number > number => Err(Rejected::OlderCopy),
-        Found::Head(..) => Ok(()),
+        Found::Nothing | Found::Head(..) => Ok(()),
     }
 }
 
@@ -133,7 +132,7 @@ impl Vault {
                 Found::Head(known, _) => head.number >= known.number,
             };
             if is_newer {
-                found = Found::Head(head, bytes);
+                found = Found::Head(Box::new(head), bytes);
             }
         }
         Ok(found)
@@ -211,7 +210,7 @@ impl Vault {
             loop {
                 let lines = self.store.read_lines(&LineRange::all(position, AT_ONCE)).await?;
                 let mut first = None;
-                for (after, line) in lines.iter() {
+                for (after, line) in &lines {
                     if !after.is_of_commit(position) {
                         first = Some(super::tag_of(line));
                         break;

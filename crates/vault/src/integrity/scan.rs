@@ -112,7 +112,7 @@ pub async fn verify(
     vault.keyring.unlock(seal).await?;
     let key = vault.head_key().await?;
     let head = match vault.heads().await {
-        Ok(Found::Head(head, bytes)) if Head::is_proven(&key, &bytes) => Some(head),
+        Ok(Found::Head(head, bytes)) if Head::is_proven(&key, &bytes) => Some(*head),
         Ok(Found::Head(..)) => {
             report.found(Damage::Head);
             None
@@ -230,9 +230,10 @@ impl Vault {
                 Ok(true)
             }
             // Their versions are summed; their keys are used to open the rows below them.
-            (_, Owner::Clear | Owner::KeyState | Owner::Day) => Ok(false),
-            // They open with their page.
-            (RowKind::IndexEntry, _) => Ok(false),
+            // Entries open with their page.
+            (RowKind::IndexEntry, _) | (_, Owner::Clear | Owner::KeyState | Owner::Day) => {
+                Ok(false)
+            }
             (RowKind::IndexPage, _) => {
                 let (number, _, _) =
                     keyspace::parse_index_page(at).ok_or_else(crate::rows::damaged)?;
