@@ -1,6 +1,7 @@
 //! A store at rest is proven, an older copy of it is refused at the start, and accepted by command.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     unreachable_pub,
     dead_code,
     reason = "a test fails by panicking; not every test needs all of the harness"
