@@ -1,6 +1,7 @@
 //! `cargo xtask crash`: kills, power cuts, calls that fail and damaged files, for one engine or all of them.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use crate::command::{self, Failure};
 use crate::nightly::Effort;
@@ -13,8 +14,8 @@ const ENGINES: [&str; 3] = ["redb", "fjall", "sled"];
 const CUTS: u32 = 3_000;
 /// The tests of the storage room that this is about.
 const TESTS: [&str; 4] = ["powercut", "crash", "faults", "flips"];
-/// In the names of the controls that have to fail.
-const CONTROLS: &str = "plain";
+/// In the names of the controls that have to fail, and of the test of all engines on a disk that is full.
+const ALWAYS: [&str; 2] = ["plain", "disk_that_is_full"];
 /// What records the calls of the program whose power is cut, and what Debian calls it.
 pub(crate) const STRACE: &str = "strace";
 
@@ -27,9 +28,20 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     ensure_packages(&[STRACE])?;
     let mut tests = command::cargo(["test", "--release", "-p", "strongroom-storage"]);
     tests.args(TESTS.iter().flat_map(|test| ["--test", test]));
-    tests.args(["--", "--nocapture", CONTROLS]).args(&engines);
+    tests.args(["--", "--nocapture"]).args(ALWAYS).args(&engines);
+    ask_for_small_disks(&mut tests);
     tests.env("STRONGROOM_CUTS", cuts.to_string()).env("STRONGROOM_FLIPS", cuts.to_string());
     command::run(tests.env("STRONGROOM_EVERY_CALL", "1"))
+}
+
+/// Has tests fill file systems of their own, where the machine allows that; says so where it does not.
+pub(crate) fn ask_for_small_disks(tests: &mut Command) {
+    let mount = "mount -t tmpfs -o size=1m none /mnt";
+    if command::succeeds(Command::new("unshare").args(["-rm", "sh", "-c", mount])) {
+        tests.env("STRONGROOM_SMALL_DISK", "1");
+    } else {
+        println!("no disk is really filled: this machine allows no namespaces (`unshare -rm`)");
+    }
 }
 
 /// The campaign `crash`: every engine, at its own length.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Failure};
-use crate::crash::STRACE;
+use crate::crash::{STRACE, ask_for_small_disks};
 use crate::packages::ensure_packages;
 use crate::python;
 
@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     if !names_packages(arguments) {
         cargo.arg("--workspace");
     }
+    ask_for_small_disks(&mut cargo);
     command::run(cargo.args(arguments).env("STRONGROOM_TEST_PYTHON", python))
 }
 

@@ -20,6 +20,8 @@ mod cluster;
 #[path = "conformance/fixture.rs"]
 #[expect(dead_code, reason = "shared with the conformance suite, which uses all of it")]
 mod fixture;
+#[path = "faults/small.rs"]
+mod small;
 #[path = "faults/work.rs"]
 mod work;
 
@@ -34,6 +36,10 @@ use std::process::Command;
 const SUBJECT: &str = "STRONGROOM_TEST_SUBJECT";
 /// Tells the child process where.
 const FOLDER: &str = "STRONGROOM_TEST_FOLDER";
+/// Asks for file systems that are really full.
+const SMALL_DISK: &str = "STRONGROOM_SMALL_DISK";
+/// Stands before the name of an engine whose disk is small.
+const SMALL: &str = "small ";
 /// sled as its own documents say to use it, for comparison.
 const PLAIN: &str = "plain";
 /// Asks for a fault in every call; otherwise ever fewer of the later ones are tried.
@@ -133,7 +139,36 @@ fn a_child_works_while_its_calls_fail() {
     let folder = std::env::var_os(FOLDER).unwrap();
     match subject.to_str().unwrap() {
         PLAIN => work::plain(Path::new(&folder)),
-        engine => work::work(engine, Path::new(&folder)),
+        subject => match subject.strip_prefix(SMALL) {
+            Some(engine) => small::fill(engine, Path::new(&folder)),
+            None => work::work(subject, Path::new(&folder)),
+        },
+    }
+}
+
+/// A file system of some megabytes that is really full. It needs a user namespace of its own, which not
+/// every machine allows, so that it is asked for.
+#[test]
+fn a_disk_that_is_full_refuses_writes_and_goes_on_reading_and_then_writes_again() {
+    if std::env::var_os(SMALL_DISK).is_none() {
+        return;
+    }
+    for engine in ["redb", "fjall", "sled"] {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = Command::new("unshare")
+            .args(["-rm", "sh", "-c", small::MOUNTED])
+            .arg(folder.path())
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "a_child_works_while_its_calls_fail", "--nocapture"])
+            .env(SUBJECT, format!("{SMALL}{engine}"))
+            .env(FOLDER, folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        let complained = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains("survived: "), "{engine}: {said}\n{complained}");
+        let what = said.split_once("survived: ").unwrap().1.lines().next().unwrap();
+        println!("{engine}: {what}");
     }
 }
 
