@@ -1,4 +1,4 @@
-//! Calls that fail: each call of a process on its files in turn fails, writes nothing, or is its last. What
+//! Calls that fail: each call of a process on its files in turn fails or writes nothing. What
 //! was acknowledged is there afterwards, what was refused is not, and after a sync that failed
 //! nothing is acknowledged any more.
 //!
@@ -50,7 +50,6 @@ const CALLS_MAX: usize = 5_000;
 const WRONG_MAX: usize = 20;
 /// The signal of a process that ended itself.
 const ABORTED: i32 = 6;
-const KILLED: i32 = 9;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -63,8 +62,6 @@ enum Fault {
     Short,
     /// This call and all of its kind that follow fail: what has to be the end of the process.
     SyncFails,
-    /// The process is killed before it.
-    Killed,
 }
 
 impl Fault {
@@ -75,7 +72,6 @@ impl Fault {
             Self::Full => format!("error=ENOSPC:when={n}"),
             Self::Short => format!("retval=0:when={n}"),
             Self::SyncFails => format!("error=EIO:when={n}+"),
-            Self::Killed => format!("signal=KILL:when={n}"),
         }
     }
 }
@@ -83,17 +79,17 @@ impl Fault {
 /// Which calls suffer what. `write` is also how the child tells what was acknowledged; one that cannot
 /// tell ends.
 const FAULTS: [(&str, &[Fault]); 14] = [
-    ("pwrite64", &[Fault::Fails, Fault::Full, Fault::Short, Fault::Killed]),
-    ("write", &[Fault::Fails, Fault::Full, Fault::Short, Fault::Killed]),
-    ("fdatasync", &[Fault::SyncFails, Fault::Killed]),
-    ("fsync", &[Fault::SyncFails, Fault::Killed]),
+    ("pwrite64", &[Fault::Fails, Fault::Full, Fault::Short]),
+    ("write", &[Fault::Fails, Fault::Full, Fault::Short]),
+    ("fdatasync", &[Fault::SyncFails]),
+    ("fsync", &[Fault::SyncFails]),
     ("sync_file_range", &[Fault::Fails, Fault::Full]),
-    ("ftruncate", &[Fault::Fails, Fault::Full, Fault::Killed]),
+    ("ftruncate", &[Fault::Fails, Fault::Full]),
     ("fallocate", &[Fault::Fails, Fault::Full]),
-    ("openat", &[Fault::Fails, Fault::Full, Fault::Killed]),
-    ("rename", &[Fault::Fails, Fault::Full, Fault::Killed]),
-    ("mkdir", &[Fault::Fails, Fault::Full, Fault::Killed]),
-    ("unlink", &[Fault::Fails, Fault::Killed]),
+    ("openat", &[Fault::Fails, Fault::Full]),
+    ("rename", &[Fault::Fails, Fault::Full]),
+    ("mkdir", &[Fault::Fails, Fault::Full]),
+    ("unlink", &[Fault::Fails]),
     ("pread64", &[Fault::Fails]),
     ("read", &[Fault::Fails]),
     ("statx", &[Fault::Fails]),
@@ -262,11 +258,10 @@ fn judge(fault: Fault, child: &Child) -> (&'static str, Option<String>) {
         Fault::Fails | Fault::Full | Fault::Short if child.said.contains("stuck.") => {
             Some("it does not recover".to_owned())
         }
-        Fault::SyncFails | Fault::Fails | Fault::Full | Fault::Short | Fault::Killed => None,
+        Fault::SyncFails | Fault::Fails | Fault::Full | Fault::Short => None,
     };
     let end = match (child.code, child.signal) {
         (_, Some(ABORTED)) => "ended itself",
-        (_, Some(KILLED)) if fault == Fault::Killed => "killed",
         (Some(0), _) if child.said.contains("refused: ") => "refused to open",
         (Some(0), _) if child.said.contains("full ") => "said full and went on",
         (Some(0), _)
@@ -300,7 +295,7 @@ fn run_child(subject: &str, folder: &Path, call: &str, injected: &str) -> Child 
         .expect("the tests need `strace`; `cargo xtask test` installs it");
     let log = fs::read_to_string(&log).unwrap();
     let mut later = log.lines().skip_while(|line| !line.contains("(INJECTED)"));
-    let is_struck = later.next().is_some() || ended.status.signal() == Some(KILLED);
+    let is_struck = later.next().is_some();
     Child {
         is_struck,
         acknowledged_after: later.filter(|line| line.contains("write(1, \"ack ")).count(),
