@@ -96,6 +96,13 @@ impl Site {
         restore(&self.installation, backup, words)
     }
 
+    /// Insists that the store at rest is what its sums and its head say.
+    #[track_caller]
+    fn proven(&self) {
+        let told = self.installation.run_at_rest("verify", &[]);
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
+    }
+
     /// Everything that the owner sees of the records that are left.
     async fn seen(&self, server: &Running) -> String {
         let owner = self.people.owner(server);
@@ -118,24 +125,9 @@ fn start(installation: &Installation) -> Running {
 }
 
 fn restore(installation: &Installation, backup: &Path, words: &[&str]) -> Output {
-    let (store, holder, key) =
-        (installation.store_url(), installation.text("holder"), installation.text("seal.key"));
     let from = backup.display().to_string();
-    let mut arguments = vec![
-        "restore",
-        "--from",
-        &from,
-        "--store",
-        &store,
-        "--holder",
-        &holder,
-        "--seal-key-file",
-        &key,
-        "--output",
-        "json",
-    ];
-    arguments.extend(words);
-    installation.run(&arguments)
+    let words = [&["--from", &from, "--output", "json"], words].concat();
+    installation.run_at_rest("restore", &words)
 }
 
 /// What `restore` has reported.
@@ -265,6 +257,7 @@ async fn erased_stays_erased(engine: &str) {
     }
     assert!(done["index_entries"].as_u64().unwrap() >= 4, "{done}");
 
+    site.proven();
     let server = start(&site.installation);
     let owner = site.people.owner(&server);
     for gone in [record, &site.records[1].0] {
@@ -343,6 +336,7 @@ async fn missing_and_altered_rows_come_back_and_newer_ones_stay_unless_it_is_sai
     assert_eq!(done["records"]["repaired"], 1, "{done}");
     assert_eq!(done["records"]["changed_since"], 1, "{done}");
     assert_eq!(done["records"]["same"], 5, "{done}");
+    site.proven();
     let server = start(&site.installation);
     let owner = site.people.owner(&server);
     for at in 0..6 {

@@ -427,6 +427,11 @@ async fn a_store_that_was_put_back_is_found_out() {
     }
     server.kill();
     installation.put_back("before");
+    // The server would not start: the head beside the holder has seen more.
+    assert_eq!(installation.run_at_rest("verify", &[]).status.code(), Some(8));
+    let accepted = installation.run_at_rest("accept-older-store", &["--yes"]);
+    assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
+    // And where somebody has accepted that, these checks find what is lost.
     let server = installation.start();
     assert_ne!(check_all(&mut ledgers, &people.owner(&server)).await.1, Vec::<String>::new());
 }

@@ -132,6 +132,13 @@ impl Installation {
         self.command(arguments).output().unwrap()
     }
 
+    /// Runs a command on the store, whose server does not run.
+    pub fn run_at_rest(&self, command: &str, flags: &[&str]) -> Output {
+        let (store, holder, key) = (self.store_url(), self.text("holder"), self.text("seal.key"));
+        let place = ["--store", &store, "--holder", &holder, "--seal-key-file", &key];
+        self.run(&[&[command], &place[..], flags].concat())
+    }
+
     /// Begins a command, and does not wait for it; nobody hears what it says.
     pub fn begin_command(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

@@ -2,6 +2,7 @@
 //! external ids to the SaaS product.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value, json};
 use strongroom_model::UserId;
@@ -44,16 +45,21 @@ impl Assignees {
         scoped: Scoped<'_>,
         id: UserId,
     ) -> Result<Option<&str>, ClientError> {
-        if !self.known.contains_key(&id) {
-            let external_id = match scoped.user(id).await {
-                Ok(user) => user.value.external_id,
-                Err(error) => match error.problem().map(|problem| &problem.code) {
-                    Some(ProblemCode::NotFound) => None,
-                    Some(_) | None => return Err(error),
-                },
-            };
-            self.known.insert(id, external_id);
-        }
-        Ok(self.known.get(&id).and_then(Option::as_deref))
+        let known = match self.known.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(external_id(scoped, id).await?),
+        };
+        Ok(known.as_deref())
+    }
+}
+
+/// The external id of a user who is there and has one.
+async fn external_id(scoped: Scoped<'_>, id: UserId) -> Result<Option<String>, ClientError> {
+    match scoped.user(id).await {
+        Ok(user) => Ok(user.value.external_id),
+        Err(error) => match error.problem().map(|problem| &problem.code) {
+            Some(ProblemCode::NotFound) => Ok(None),
+            Some(_) | None => Err(error),
+        },
     }
 }
