@@ -139,9 +139,8 @@ impl Sum {
     }
 }
 
-/// What counts of a row: its version and, where rights rest on it, the mark of its value. Rows of a
-/// policy may be removed and made again under the same key, and then have the same version with another
-/// value.
+/// What counts of a row: its version and, where rights rest on it, the mark of its value. After a restore
+/// a row may have had two values in one version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
     /// The row's version.
