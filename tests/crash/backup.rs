@@ -6,7 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use strongroom_model::TenantId;
+use strongroom_model::{JobId, TenantId};
 use strongroom_storage::keyspace::{self, RowKind};
 use strongroom_storage::{Batch, KeyRange, Row, RowKey, StoreUrl};
 use strongroom_tests::program::{Installation, People, Running, redeem};
@@ -439,6 +439,17 @@ async fn a_backup_goes_on_after_kills_and_holds_nothing_clear() {
         server = start(&site.installation);
         made.push(site.finished(&server, &asked.id()).await);
     }
+    // What another installation makes at the same place is left alone, and what an ended job left is not.
+    let elsewhere = format!("20260101T000000-{}", JobId::from_bytes([7; 16]));
+    let unfinished =
+        |name: &str| site.installation.path("backups").join(format!("{name}.unfinished"));
+    let mine = unfinished(made[0].file_name().unwrap().to_str().unwrap());
+    for planted in [&unfinished(&elsewhere), &mine] {
+        fs::create_dir(planted).unwrap();
+    }
+    made.push(site.back_up(&server).await);
+    assert!(!mine.exists());
+    fs::remove_dir(unfinished(&elsewhere)).unwrap();
     let operator = site.people.operator(&server);
     let unknown = json!({"place": "elsewhere"});
     operator.post_once("/v1/system/backups", unknown).await.refused(422, "invalid");

@@ -128,7 +128,6 @@ pub(crate) async fn read(
         return Err(Problem::body_too_large(most));
     }
     let mut bytes = Wiping::new(Vec::with_capacity(declared.unwrap_or(0).min(FIRST_CAPACITY)));
-    let mut turn = Turn::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(failed)?;
         let Some(data) = frame.data_ref() else { continue };
@@ -139,27 +138,8 @@ pub(crate) async fn read(
             return Err(Problem::body_too_large(most));
         }
         append(&mut bytes, data);
-        turn.took(data.len()).await;
     }
     Ok(bytes)
-}
-
-/// How much of a body is taken at once, where it is there already: others on the same thread have
-/// their turn in between.
-const TURN_BYTES: usize = 64 * 1024;
-
-/// The bytes that were taken since others had their turn.
-#[derive(Default)]
-struct Turn(usize);
-
-impl Turn {
-    async fn took(&mut self, bytes: usize) {
-        self.0 = self.0.saturating_add(bytes);
-        if self.0 >= TURN_BYTES {
-            self.0 = 0;
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 /// What is allotted to a body before any of it has come.
@@ -194,14 +174,11 @@ const UNDECLARED_DISCARDED_MAX: usize = 256 * 1024;
 /// connection closes.
 async fn discard(mut body: Body, most: usize) {
     let mut left = most;
-    let mut turn = Turn::default();
     while let Some(Ok(frame)) = body.frame().await {
-        let came = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(came) {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(rest) => left = rest,
             None => return,
         }
-        turn.took(came).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod frame;
 mod reader;
-mod segment;
+pub(crate) mod segment;
 
 use std::fs::File;
 use std::io;

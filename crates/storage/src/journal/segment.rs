@@ -17,8 +17,8 @@ const MAGIC: [u8; 8] = *b"SRlines\0";
 const VERSION: u32 = 1;
 /// The ending of a segment's name.
 const ENDING: &str = ".lines";
-/// The ending while a segment is being made; what a crash left of it is removed.
-const UNFINISHED: &str = ".lines.new";
+/// What follows the ending while a segment is being made; what a crash left of it is removed.
+pub(crate) const UNFINISHED: &str = ".new";
 
 /// Where a segment lies.
 pub(super) fn path(folder: &Path, number: u32) -> PathBuf {
@@ -32,7 +32,7 @@ pub(crate) fn create_first(folder: &Path) -> io::Result<()> {
 
 /// Makes a segment that holds no frame yet; it is durable, its name included, or not there.
 pub(super) fn create(folder: &Path, number: u32) -> io::Result<File> {
-    let unfinished = folder.join(format!("{number:08}{UNFINISHED}"));
+    let unfinished = folder.join(format!("{number:08}{ENDING}{UNFINISHED}"));
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
     file.write_all_at(&header(number), 0)?;
@@ -84,27 +84,41 @@ fn header(number: u32) -> Vec<u8> {
 /// # Errors
 /// [`OpenError::Damaged`] if a segment is missing or a foreign file lies among them.
 fn last_number(folder: &Path) -> Result<u32, OpenError> {
+    let damaged =
+        |what: &str| OpenError::Damaged { path: folder.to_owned(), what: what.to_owned() };
+    let numbers = numbers(folder, ENDING)?;
+    let expected: Vec<u32> = (1..).take(numbers.len()).collect();
+    if numbers != expected {
+        return Err(damaged("a segment of the journal is missing"));
+    }
+    numbers.last().copied().ok_or_else(|| damaged("the journal has no segment"))
+}
+
+/// The numbers of the segments in a folder whose names end so, ascending; removes unfinished ones.
+///
+/// # Errors
+/// [`OpenError::Damaged`] if a foreign file lies among them.
+pub(crate) fn numbers(folder: &Path, ending: &str) -> Result<Vec<u32>, OpenError> {
     let unreadable = |reason| OpenError::Unreadable { path: folder.to_owned(), reason };
-    let damaged = |what: String| OpenError::Damaged { path: folder.to_owned(), what };
+    let foreign = |name: &str| OpenError::Damaged {
+        path: folder.to_owned(),
+        what: format!("`{name}` is no segment"),
+    };
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.ends_with(UNFINISHED) {
+        if name.strip_suffix(UNFINISHED).is_some_and(|name| name.ends_with(ending)) {
             fs::remove_file(entry.path()).map_err(unreadable)?;
             continue;
         }
-        let number = name.strip_suffix(ENDING).filter(|digits| digits.len() == 8);
+        let number = name.strip_suffix(ending).filter(|digits| digits.len() == 8);
         let number = number.and_then(|digits| digits.parse().ok());
-        numbers.push(number.ok_or_else(|| damaged(format!("`{name}` is no segment")))?);
+        numbers.push(number.ok_or_else(|| foreign(&name))?);
     }
     numbers.sort_unstable();
-    let expected: Vec<u32> = (1..).take(numbers.len()).collect();
-    if numbers != expected {
-        return Err(damaged("a segment of the journal is missing".to_owned()));
-    }
-    numbers.last().copied().ok_or_else(|| damaged("the journal has no segment".to_owned()))
+    Ok(numbers)
 }
 
 /// How much of the last segment is whole. One write was under way at most when the process ended,

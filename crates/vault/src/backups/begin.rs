@@ -9,7 +9,7 @@ use crate::idempotency::Before;
 use crate::jobs::check_room;
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
-use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError, keyspace};
+use crate::{Answer, Idempotency, TenantCtx, Vault, VaultError};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -50,11 +50,8 @@ async fn once(
     let slot = match snapshot.before(ctx, wanted.idempotency.as_ref()).await? {
         Before::Never(slot) => slot,
         Before::Made(id) => {
-            let key = keyspace::job(provider, JobId::from_bytes(id));
-            let made = snapshot.load::<Job>(&key).await?;
-            let committed = vault.put_on_record(ctx, snapshot, allowed.event).await?;
-            let value = (*made.ok_or(VaultError::NotFound)?.value).clone();
-            return Ok(Answer { value, lines: committed.places().to_vec() });
+            let id = JobId::from_bytes(id);
+            return vault.job_made_before(ctx, snapshot, id, allowed.event).await;
         }
     };
     if vault.backup_place(&wanted.place).is_none() {

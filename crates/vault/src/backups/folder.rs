@@ -32,7 +32,7 @@ impl FolderPlace {
         Self { folder: folder.into() }
     }
 
-    fn unfinished(&self, backup: &str) -> PathBuf {
+    fn begun(&self, backup: &str) -> PathBuf {
         self.folder.join(format!("{backup}{UNFINISHED}"))
     }
 
@@ -43,13 +43,21 @@ impl FolderPlace {
 
 #[async_trait]
 impl BackupPlace for FolderPlace {
-    async fn write(&self, backup: &str, file: &str, bytes: Vec<u8>) -> Result<(), PlaceProblem> {
-        let (top, folder, file) = (self.folder.clone(), self.unfinished(backup), file.to_owned());
+    async fn begin(&self, backup: &str) -> Result<(), PlaceProblem> {
+        let (top, folder) = (self.folder.clone(), self.begun(backup));
         blocking(move || {
-            if !folder.is_dir() {
-                DirBuilder::new().mode(PRIVATE_FOLDER).create(&folder)?;
-                sync(&top)?;
+            match DirBuilder::new().mode(PRIVATE_FOLDER).create(&folder) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) | Err(_) => {}
             }
+            sync(&top)
+        })
+        .await
+    }
+
+    async fn write(&self, backup: &str, file: &str, bytes: Vec<u8>) -> Result<(), PlaceProblem> {
+        let (folder, file) = (self.begun(backup), file.to_owned());
+        blocking(move || {
             let mut written = OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -64,7 +72,7 @@ impl BackupPlace for FolderPlace {
     }
 
     async fn read_unfinished(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem> {
-        read(self.unfinished(backup), file).await
+        read(self.begun(backup), file).await
     }
 
     async fn read(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem> {
@@ -72,7 +80,7 @@ impl BackupPlace for FolderPlace {
     }
 
     async fn finish(&self, backup: &str) -> Result<(), PlaceProblem> {
-        let (from, to) = (self.unfinished(backup), self.finished(backup));
+        let (from, to) = (self.begun(backup), self.finished(backup));
         let top = self.folder.clone();
         blocking(move || {
             fs::rename(from, to)?;
@@ -81,19 +89,25 @@ impl BackupPlace for FolderPlace {
         .await
     }
 
-    async fn discard_others(&self, backup: Option<&str>) -> Result<(), PlaceProblem> {
-        let keep = backup.map(|backup| self.unfinished(backup));
+    async fn unfinished(&self) -> Result<Vec<String>, PlaceProblem> {
         let top = self.folder.clone();
         blocking(move || {
+            let mut names = Vec::new();
             for entry in fs::read_dir(&top)? {
-                let path = entry?.path();
-                let name = path.file_name().and_then(|name| name.to_str());
-                let ours = name.is_some_and(|name| name.ends_with(UNFINISHED));
-                if ours && path.is_dir() && keep.as_ref() != Some(&path) {
-                    fs::remove_dir_all(&path)?;
-                }
+                let name = entry?.file_name();
+                let name = name.to_str().and_then(|name| name.strip_suffix(UNFINISHED));
+                names.extend(name.map(str::to_owned));
             }
-            sync(&top)
+            Ok(names)
+        })
+        .await
+    }
+
+    async fn discard(&self, backup: &str) -> Result<(), PlaceProblem> {
+        let (top, folder) = (self.folder.clone(), self.begun(backup));
+        blocking(move || match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync(&top)),
         })
         .await
     }
@@ -116,9 +130,9 @@ async fn read(folder: PathBuf, file: &str) -> Result<Vec<u8>, PlaceProblem> {
     }
 }
 
-async fn blocking(
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> Result<(), PlaceProblem> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, PlaceProblem> {
     tokio::task::spawn_blocking(work).await.map_err(|_| cut_short())?.map_err(|error| {
         match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => PlaceProblem::Full,

@@ -13,7 +13,13 @@ pub type Places = BTreeMap<BackupPlaceName, Arc<dyn BackupPlace>>;
 /// never taken for a whole one, and those that are finished are never touched.
 #[async_trait]
 pub trait BackupPlace: Send + Sync {
-    /// Writes a file of an unfinished backup, in place of one of this name that a crash has left.
+    /// Begins a backup, unless that was done before.
+    ///
+    /// # Errors
+    /// [`PlaceProblem`].
+    async fn begin(&self, backup: &str) -> Result<(), PlaceProblem>;
+
+    /// Writes a file of a backup that was begun, in place of one of this name that a crash has left.
     ///
     /// # Errors
     /// [`PlaceProblem`].
@@ -37,11 +43,17 @@ pub trait BackupPlace: Send + Sync {
     /// [`PlaceProblem`].
     async fn finish(&self, backup: &str) -> Result<(), PlaceProblem>;
 
-    /// Removes unfinished backups, all but this one.
+    /// The names of unfinished backups.
     ///
     /// # Errors
     /// [`PlaceProblem`].
-    async fn discard_others(&self, backup: Option<&str>) -> Result<(), PlaceProblem>;
+    async fn unfinished(&self) -> Result<Vec<String>, PlaceProblem>;
+
+    /// Removes an unfinished backup, if it is there.
+    ///
+    /// # Errors
+    /// [`PlaceProblem`].
+    async fn discard(&self, backup: &str) -> Result<(), PlaceProblem>;
 }
 
 /// Why a place did not do what was asked.

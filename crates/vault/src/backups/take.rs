@@ -1,7 +1,9 @@
 //! A backup is made part by part: read, written, read back, and written down how far it has come.
 
 use strongroom_keyring::{Half, KeyError, Service};
-use strongroom_model::{Backup, BackupPlaceName, Job, JobKind, JobOutcome, JobState, TenantId};
+use strongroom_model::{
+    Backup, BackupPlaceName, Job, JobId, JobKind, JobOutcome, JobState, TenantId,
+};
 
 use crate::backups::manifest::{self, Manifest};
 use crate::backups::part::{self, Digest, PartWriter};
@@ -45,22 +47,20 @@ impl Vault {
     }
 
     /// Makes the next part of a backup, and says whether there is more to do. Whoever finds the job
-    /// stopped leaves nothing behind.
+    /// stopped leaves nothing of it behind.
     pub(crate) async fn backup_part(&self, errand: &Errand) -> Result<bool, VaultError> {
         attempt(|| self.next_part(errand)).await
     }
 
     async fn next_part(&self, errand: &Errand) -> Result<bool, VaultError> {
         let mut snapshot = Snapshot::new(self);
-        let found = snapshot.job(errand.tenant, errand.job).await?.ok_or(VaultError::NotFound)?;
+        let Some(found) = snapshot.ours(errand).await? else {
+            self.discard_ended(errand.job).await?;
+            return Ok(false);
+        };
         let JobKind::Backup(order) = &found.kind else { return Err(damaged()) };
         let Some(at) = self.backup_place(&order.place) else {
             return self.fail_backup(errand, PLACE_UNKNOWN).await;
-        };
-        let mut snapshot = Snapshot::new(self);
-        let Some(found) = snapshot.ours(errand).await? else {
-            let _ = at.discard_others(None).await;
-            return Ok(false);
         };
         let mut job = (*found.value).clone();
         let done = match self.make_part(&**at, order, &mut job).await {
@@ -68,11 +68,9 @@ impl Vault {
             Err(TakeProblem::Vault(error)) => return Err(error),
             Err(TakeProblem::Place(problem)) => {
                 tracing::error!(job = %errand.job, %problem, "a backup failed");
-                let _ = at.discard_others(None).await;
                 return self.fail_backup(errand, problem.word()).await;
             }
             Err(TakeProblem::Unreliable) => {
-                let _ = at.discard_others(None).await;
                 return self.fail_backup(errand, PLACE_UNRELIABLE).await;
             }
         };
@@ -111,7 +109,8 @@ impl Vault {
         }
         let mut come = match job.checkpoint.as_slice() {
             [] => {
-                at.discard_others(Some(&order.name)).await?;
+                self.discard_all_ended(at).await?;
+                at.begin(&order.name).await?;
                 let last = part::first_digest(install, job.id.as_bytes());
                 Come { place: Place::default(), parts: 0, last }
             }
@@ -168,7 +167,34 @@ impl Vault {
         let mut job = (*found.value).clone();
         job.end(JobState::fail, Some(word), self.now())?;
         self.write_job(snapshot, errand.tenant, found.version, &job).await?;
+        self.discard_ended(errand.job).await?;
         Ok(false)
+    }
+
+    /// Removes what a backup has left whose job has ended. One that another worker has may go on.
+    async fn discard_ended(&self, id: JobId) -> Result<(), VaultError> {
+        let Some(job) = Snapshot::new(self).job(TenantId::PROVIDER, id).await? else {
+            return Ok(());
+        };
+        if let (true, JobKind::Backup(order)) = (job.state.has_ended(), &job.kind)
+            && let Some(at) = self.backup_place(&order.place)
+            && let Err(problem) = at.discard(&order.name).await
+        {
+            tracing::warn!(job = %id, %problem, "an unfinished backup was not removed");
+        }
+        Ok(())
+    }
+
+    /// Removes what backups have left at a place whose jobs have ended. Those of other installations,
+    /// and those that wait to go on, stay.
+    async fn discard_all_ended(&self, at: &dyn BackupPlace) -> Result<(), TakeProblem> {
+        for name in at.unfinished().await? {
+            let job = name.rsplit_once('-').and_then(|(_, job)| job.parse().ok());
+            if let Some(job) = job {
+                self.discard_ended(job).await?;
+            }
+        }
+        Ok(())
     }
 }
 

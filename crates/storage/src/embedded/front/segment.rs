@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::frame::Digest;
 use crate::OpenError;
-use crate::journal::sync_folder;
+use crate::journal::segment::UNFINISHED;
+use crate::journal::{self, sync_folder};
 
 /// What a segment begins with: `magic 8 | version u32 | segment u32 | first group u64 | previous digest 32 |
 /// first 8 bytes of SHA-256 of all that`.
@@ -18,8 +19,6 @@ const MAGIC: [u8; 8] = *b"SRgrps\0\0";
 const VERSION: u32 = 1;
 /// The ending of a segment's name.
 const ENDING: &str = ".groups";
-/// The ending while a segment is being made; what a crash left of it is removed.
-const UNFINISHED: &str = ".groups.new";
 
 /// Where a segment stands in the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +38,7 @@ pub(super) fn path(folder: &Path, number: u32) -> PathBuf {
 /// Makes a segment that holds no group yet; it is durable, its name included, or not there.
 pub(super) fn create(folder: &Path, begin: Begin) -> io::Result<File> {
     let number = begin.segment;
-    let unfinished = folder.join(format!("{number:08}{UNFINISHED}"));
+    let unfinished = folder.join(format!("{number:08}{ENDING}{UNFINISHED}"));
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
     file.write_all_at(&header(begin), 0)?;
@@ -65,30 +64,16 @@ pub(super) fn begin_of(bytes: &[u8], number: u32) -> Option<Begin> {
 /// # Errors
 /// [`OpenError::Damaged`] if one is missing between others, or a foreign file lies among them.
 pub(super) fn numbers(folder: &Path) -> Result<Vec<u32>, OpenError> {
-    let unreadable = |reason| OpenError::Unreadable { path: folder.to_owned(), reason };
-    let damaged = |what: String| OpenError::Damaged { path: folder.to_owned(), what };
-    let entries = fs::read_dir(folder).map_err(|reason| match reason.kind() {
-        io::ErrorKind::NotFound => damaged("the folder is missing".to_owned()),
-        _ => unreadable(reason),
-    })?;
-    let mut numbers = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.ends_with(UNFINISHED) {
-            fs::remove_file(entry.path()).map_err(unreadable)?;
-            continue;
-        }
-        let number = name.strip_suffix(ENDING).filter(|digits| digits.len() == 8);
-        let number: Option<u32> = number.and_then(|digits| digits.parse().ok());
-        numbers.push(number.ok_or_else(|| damaged(format!("`{name}` is no segment")))?);
+    let damaged =
+        |what: &str| OpenError::Damaged { path: folder.to_owned(), what: what.to_owned() };
+    if !folder.exists() {
+        return Err(damaged("the folder is missing"));
     }
-    numbers.sort_unstable();
+    let numbers = journal::segment::numbers(folder, ENDING)?;
     let first = numbers.first().copied();
-    let first = first.ok_or_else(|| damaged("it has no segment".to_owned()))?;
+    let first = first.ok_or_else(|| damaged("it has no segment"))?;
     let expected: Vec<u32> = (first..).take(numbers.len()).collect();
-    if numbers == expected { Ok(numbers) } else { Err(damaged("a segment is missing".to_owned())) }
+    if numbers == expected { Ok(numbers) } else { Err(damaged("a segment is missing")) }
 }
 
 fn header(begin: Begin) -> Vec<u8> {
