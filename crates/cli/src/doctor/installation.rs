@@ -15,6 +15,7 @@ use strongroom_storage::{DatabaseProblem, OpenError, Store, StoreUrl, keyspace};
 use strongroom_vault::SystemClock;
 
 use crate::findings::{Finding, quoted};
+use crate::server::head_file::HeadFile;
 use crate::server::{FORMAT_FILE, HOLDER_FILE, seal};
 use crate::settings::ServeSettings;
 
@@ -269,9 +270,10 @@ fn place(holder: &Path, store: &Path) -> Finding {
     const CHECK: &str = "holder_place";
     let move_it = || {
         format!(
-            "with the server stopped: cp -p {0} /OTHER/MEDIUM/holder && shred -u {0}, then `--holder \
-             /OTHER/MEDIUM/holder`",
-            quoted(holder)
+            "with the server stopped: cp -p {0} /OTHER/MEDIUM/holder && shred -u {0} && mv {1} \
+             /OTHER/MEDIUM/holder.head, then `--holder /OTHER/MEDIUM/holder`",
+            quoted(holder),
+            quoted(HeadFile::beside(holder).path())
         )
     };
     if is_within(holder, store) {
