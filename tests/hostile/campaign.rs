@@ -25,6 +25,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// requests: they share the machine's cores with those whom they attack.
 const SENDERS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
+/// The priority of attackers, the lowest: outside a measurement they have machines of their own, and
+/// what they do to the victim is not that they take its processor.
+const NICENESS: i32 = 19;
 /// How long to wait for more of an answer.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -104,7 +107,8 @@ pub(crate) const ATTACKS: [Attack; 10] = [
 
 /// Starts the Debian package's program of that name.
 fn slowhttptest(victim: &Victim, path: &str, more: &[&str]) -> Running {
-    let mut command = Command::new("slowhttptest");
+    let mut command = Command::new("nice");
+    command.args(["-n", &NICENESS.to_string(), "slowhttptest"]);
     // It ends when all of its connections are closed, and is started again.
     command.args(["-c", &SOCKETS.to_string(), "-r", "200", "-l", "3600", "-p", "3"]);
     command.args(["-u", &format!("http://{}{path}", victim.address)]).args(more);
@@ -131,6 +135,8 @@ fn many(victim: &Arc<Victim>, attackers: u32, step: fn(Arc<Victim>, u32) -> Step
     let victim = victim.clone();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::spawn(move || {
+        // On Linux the priority is this thread's alone.
+        rustix::process::setpriority_process(None, NICENESS).expect("a lower priority is granted");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let attacking = tokio::task::LocalSet::new();
         for n in 0..attackers {
