@@ -360,6 +360,47 @@ async fn missing_and_altered_rows_come_back_and_newer_ones_stay_unless_it_is_sai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_corrected_after_a_backup_does_not_come_back_with_it() {
+    let (site, server) = Site::new("redb").await;
+    let backup = site.back_up(&server).await;
+    server.stop();
+    site.installation.copy_to("before");
+    let server = start(&site.installation);
+    let owner = site.people.owner(&server);
+    let path = format!("{PEOPLE}/{}", site.records[2].0);
+    let right = json!({"fields": {"note": "the right note"}, "correction": true});
+    owner.patch_if(&path, "*", right).await.ok();
+    // The key of what was wrong goes with the next erasure.
+    let record = &site.records[0].0;
+    erase(&owner, json!({"record": {"collection": "people", "id": record}})).await;
+    server.stop();
+
+    let drill = report(&site.restore(&backup, &["--drill"]));
+    assert_eq!(drill["records"]["corrected_since"], 1, "{drill}");
+    assert_eq!(drill["records"]["erased_since"], 1, "{drill}");
+    assert_eq!(drill["records"]["opened"], 6, "{drill}");
+    for _ in 0..2 {
+        let done = report(&site.restore(&backup, &["--yes", "--put-back-changed"]));
+        assert_eq!(done["records"]["corrected_since"], 1, "{done}");
+        assert_eq!(done["records"]["put_back"], 0, "{done}");
+        site.proven();
+    }
+    let server = start(&site.installation);
+    let owner = site.people.owner(&server);
+    assert_eq!(owner.get(&path).await.ok()["fields"]["note"], "the right note");
+    let lookup = json!({"external_id": "P-2"});
+    owner.post(&format!("{PEOPLE}:lookup"), lookup).await.ok();
+    let of_subject = format!("/subjects/{}/records", site.records[2].1);
+    assert_eq!(owner.get(&of_subject).await.ok()["data"].as_array().unwrap().len(), 1);
+    server.stop();
+
+    // The control: with the keys of before, what was wrong opens.
+    site.installation.put_back("before");
+    let control = report(&site.restore(&backup, &["--drill"]));
+    assert_eq!(control["records"]["opened"], 8, "{control}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_cut_changed_exchanged_or_is_anothers_is_refused() {
     let (site, server) = Site::new("redb").await;
     let backup = site.back_up(&server).await;

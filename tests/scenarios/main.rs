@@ -14,6 +14,7 @@ mod batches;
 mod blueprints;
 mod canary;
 mod closed;
+mod corrections;
 mod credentials;
 mod doors;
 mod erasure;

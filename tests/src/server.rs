@@ -52,6 +52,7 @@ pub struct Server {
 
 struct Parts {
     running: RunningServer,
+    store: Arc<dyn Store>,
     vault: Arc<Vault>,
     keyring: Arc<Keyring>,
 }
@@ -137,7 +138,8 @@ impl Server {
         let rng = Arc::new(SystemRng::new());
         let keyring = Keyring::open(store.clone(), holders, self.clock.clone(), rng.clone());
         let keyring = Arc::new(keyring.await.unwrap());
-        let vault = Arc::new(Vault::new(store, keyring.clone(), self.clock.clone(), rng.clone()));
+        let vault = Vault::new(store.clone(), keyring.clone(), self.clock.clone(), rng.clone());
+        let vault = Arc::new(vault);
         // Tests ask as fast as they can.
         let limits = Limits { rates: None, ..Limits::default() };
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), limits };
@@ -146,7 +148,7 @@ impl Server {
         let running = strongroom_api::Server::start_at(config, edge, vault.clone(), unlocker, rng)
             .await
             .unwrap();
-        self.parts = Some(Parts { running, vault, keyring });
+        self.parts = Some(Parts { running, store, vault, keyring });
     }
 
     fn parts(&self) -> &Parts {
@@ -210,6 +212,16 @@ impl Server {
         let again = person.post(&path, json!({})).await;
         assert_eq!(again.status, 201, "{}", again.text());
         person.with_token(&self.redeem(again.json()["token"].as_str().unwrap()).await)
+    }
+
+    /// The rows that it keeps, past all rights.
+    pub fn store(&self) -> &dyn Store {
+        &*self.parts().store
+    }
+
+    /// The keys that it has, past all rights.
+    pub fn keyring(&self) -> &Keyring {
+        &self.parts().keyring
     }
 
     /// The metrics, as they are shown to whoever runs the server.

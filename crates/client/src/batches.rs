@@ -99,6 +99,9 @@ pub struct ItemToChange {
     /// To whom it is assigned from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignees: Option<Vec<NamedUser>>,
+    /// Whether what stood there was wrong and is to be erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub correction: bool,
 }
 
 /// Changes that are to be made.

@@ -26,6 +26,8 @@ pub struct Collection {
     pub purposes: Vec<String>,
     /// Whom its records are about, where a creation does not say.
     pub subject: SubjectRule,
+    /// Whether each change of a record erases what it held before.
+    pub forgets_old_versions: bool,
     /// Its fields.
     pub fields: Vec<Field>,
 }
@@ -68,6 +70,9 @@ pub struct NewCollection {
     /// Whom its records are about, where a creation does not say.
     #[serde(default)]
     pub subject: SubjectRule,
+    /// Whether each change of a record erases what it held before.
+    #[serde(default)]
+    pub forgets_old_versions: bool,
     /// Its fields.
     pub fields: Vec<NewField>,
 }
@@ -108,6 +113,9 @@ pub struct CollectionChange {
     /// Other purposes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purposes: Option<Vec<Purpose>>,
+    /// Whether each change of a record is to erase what it held before, from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgets_old_versions: Option<bool>,
     /// Fields to be added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add_fields: Vec<NewField>,

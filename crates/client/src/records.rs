@@ -107,6 +107,9 @@ pub struct RecordChange {
     /// To whom it is assigned from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignees: Option<Vec<NamedUser>>,
+    /// Whether what stood there was wrong and is to be erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub correction: bool,
 }
 
 /// What became of one item of an import.

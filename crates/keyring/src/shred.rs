@@ -18,6 +18,8 @@ use crate::{KeyError, Result};
 pub const TARGETS_MAX: usize = 4_096;
 /// Most leaves that one batch drops; a shred of more, with its retired slots, is several batches.
 const BATCH_LEAVES_MAX: usize = 2_048;
+const INCOMPLETE: KeyError =
+    KeyError::Refused("the old root secret was not forgotten by a whole class");
 
 impl Keyring {
     /// Puts a leaf on the durable list of those whose keys the next batch that touches the tenant
@@ -48,15 +50,37 @@ impl Keyring {
         outcome: &ShredOutcome,
     ) -> Result<()> {
         if !outcome.complete {
-            return Err(KeyError::Refused(
-                "the old root secret was not forgotten by a whole class",
-            ));
+            return Err(INCOMPLETE);
         }
         let (before, after) = (outcome.number_before, outcome.number_after);
         for (key, doomed) in tombstones.iter().flat_map(Tombstone::rows) {
             let row = TombstoneRow { state: TombstoneState::Erased, doomed, before, after };
             batch.expect_version(key.clone(), TombstoneState::Erasing.version());
             batch.put(key, TombstoneState::Erased.version(), row.encode());
+        }
+        Ok(())
+    }
+
+    /// Step 5 for numbers that nobody asks about again: takes their tombstones away, with the caller's
+    /// commit. What is left of the seed shows that they are punctured.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] if the shred was not complete, or for a tombstone of anything but numbers.
+    pub fn finish_and_forget(
+        &self,
+        batch: &mut Batch,
+        tombstones: &[Tombstone],
+        outcome: &ShredOutcome,
+    ) -> Result<()> {
+        if !outcome.complete {
+            return Err(INCOMPLETE);
+        }
+        for (key, doomed) in tombstones.iter().flat_map(Tombstone::rows) {
+            if !matches!(doomed, Doomed::Number { .. }) {
+                return Err(KeyError::Refused("only tombstones of numbers are forgotten"));
+            }
+            batch.expect_version(key.clone(), TombstoneState::Erasing.version());
+            batch.delete(key);
         }
         Ok(())
     }

@@ -96,6 +96,10 @@ pub struct BlueprintCollection {
     #[n(5)]
     #[serde(default)]
     pub retired: bool,
+    /// Whether each change of a record erases what it held before, as a correction does.
+    #[n(6)]
+    #[serde(default)]
+    pub forgets_old_versions: bool,
 }
 
 /// A field of a collection as tenants get it.

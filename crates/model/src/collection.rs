@@ -68,6 +68,9 @@ pub struct Collection {
     /// Whether it has been erased: its key is dead or about to die.
     #[n(9)]
     pub erased: bool,
+    /// Whether each change of a record erases what it held before, as a correction does.
+    #[n(10)]
+    pub forgets_old_versions: bool,
 }
 
 /// Whom the records of a collection are about, where a creation does not say.

@@ -89,6 +89,8 @@ pub struct Vault {
     opened: index::Opened,
     creations: records::Creations,
     erasing: tokio::sync::Mutex<()>,
+    /// When old versions of records are erased next, if no erasure takes them along.
+    old_versions_at: std::sync::Mutex<Timestamp>,
     /// Wakes whoever does the work that is due.
     work_soon: tokio::sync::Notify,
     working: tokio::sync::Mutex<()>,
@@ -116,6 +118,7 @@ impl Vault {
             opened: index::Opened::default(),
             creations: records::Creations::default(),
             erasing: tokio::sync::Mutex::new(()),
+            old_versions_at: std::sync::Mutex::new(Timestamp::from_micros(0)),
             work_soon: tokio::sync::Notify::new(),
             working: tokio::sync::Mutex::new(()),
             worker: std::sync::OnceLock::new(),

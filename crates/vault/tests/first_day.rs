@@ -97,6 +97,7 @@ impl House {
             label: name.parse().unwrap(),
             purposes: vec!["sales".parse().unwrap()],
             subject,
+            forgets_old_versions: false,
             fields: fields.collect(),
             idempotency: None,
         };
@@ -457,6 +458,7 @@ async fn what_was_just_written_is_shown_as_it_is_read_and_both_are_on_record() {
             expected: Expected::Version(1),
             fields: vec![(field.parse().unwrap(), value)],
             assignees: None,
+            correction: false,
         };
         let changed = records::change(&house.vault, &owner, change).await.unwrap();
         assert_eq!((changed.lines.len(), changed.value.version), (2, 2));

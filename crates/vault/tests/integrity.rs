@@ -118,6 +118,7 @@ impl World {
             label: "Customers".parse().unwrap(),
             purposes: vec!["sales".parse().unwrap()],
             subject: SubjectRule::Own,
+            forgets_old_versions: false,
             fields: vec![collections::NewField {
                 name: "name".parse().unwrap(),
                 label: None,
@@ -252,6 +253,7 @@ impl World {
             expected: Expected::Any,
             fields: vec![("name".parse().unwrap(), text("Ada King"))],
             assignees: None,
+            correction: false,
         };
         records::change(&vault, &owner, wanted).await.unwrap();
         vault.write_heads().await.unwrap();

@@ -488,6 +488,7 @@ fn blueprint_content() -> BlueprintContent {
                 retired: false,
             }],
             retired: false,
+            forgets_old_versions: false,
         }],
         classes: vec![BlueprintClass {
             name: named("clerk"),
@@ -529,6 +530,7 @@ fn collection() -> Collection {
         subject: SubjectRule::Through(named("field_3")),
         filler: None,
         erased: false,
+        forgets_old_versions: false,
     }
 }
 

@@ -297,6 +297,7 @@ pub(crate) fn collection() -> Collection {
         subject: strongroom_model::SubjectRule::default(),
         filler: None,
         erased: false,
+        forgets_old_versions: false,
     }
 }
 

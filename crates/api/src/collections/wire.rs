@@ -26,6 +26,9 @@ pub(crate) struct NewCollection {
     /// Whom its records are about, where a creation does not say.
     #[serde(default)]
     subject: SubjectRule,
+    /// Whether each change of a record erases what it held before, as a correction does.
+    #[serde(default)]
+    forgets_old_versions: bool,
     /// Its fields.
     #[serde(deserialize_with = "crate::json::strict_items")]
     fields: Vec<NewField>,
@@ -69,9 +72,11 @@ impl From<NewField> for collections::NewField {
 
 impl From<Sent<NewCollection>> for collections::CreateCollection {
     fn from(sent: Sent<NewCollection>) -> Self {
-        let NewCollection { name, label, purposes, subject, fields } = sent.value;
+        let NewCollection { name, label, purposes, subject, forgets_old_versions, fields } =
+            sent.value;
         let fields = fields.into_iter().map(Into::into).collect();
-        Self { name, label, purposes, subject, fields, idempotency: sent.repeat }
+        let idempotency = sent.repeat;
+        Self { name, label, purposes, subject, forgets_old_versions, fields, idempotency }
     }
 }
 
@@ -87,6 +92,10 @@ pub(crate) struct CollectionPatch {
     #[serde(default, deserialize_with = "crate::json::present")]
     #[schema(nullable = false)]
     purposes: Option<Vec<Purpose>>,
+    /// Whether each change of a record is to erase what it held before, from now on.
+    #[serde(default, deserialize_with = "crate::json::present")]
+    #[schema(nullable = false)]
+    forgets_old_versions: Option<bool>,
     /// Fields to be added.
     #[serde(default, deserialize_with = "crate::json::strict_items")]
     add_fields: Vec<NewField>,
@@ -112,12 +121,21 @@ impl CollectionPatch {
         name: CollectionName,
         expected: Expected,
     ) -> collections::ChangeCollection {
-        let Self { label, purposes, add_fields, retire_fields, relabel, masks } = self;
+        let Self {
+            label,
+            purposes,
+            forgets_old_versions,
+            add_fields,
+            retire_fields,
+            relabel,
+            masks,
+        } = self;
         collections::ChangeCollection {
             name,
             expected,
             label,
             purposes,
+            forgets_old_versions,
             add_fields: add_fields.into_iter().map(Into::into).collect(),
             retire_fields,
             relabel: relabel.into_iter().collect(),
@@ -141,6 +159,8 @@ pub(crate) struct Collection {
     purposes: Vec<Purpose>,
     /// Whom its records are about, where a creation does not say.
     subject: SubjectRule,
+    /// Whether each change of a record erases what it held before, as a correction does.
+    forgets_old_versions: bool,
     /// Its fields, retired ones included, in the order of their numbers.
     fields: Vec<Field>,
 }
@@ -178,6 +198,7 @@ impl From<&Versioned<strongroom_model::Collection>> for Collection {
             version: found.version,
             purposes: collection.purposes.clone(),
             subject: collection.subject.clone(),
+            forgets_old_versions: collection.forgets_old_versions,
             fields: collection.fields.iter().map(Field::from).collect(),
         }
     }

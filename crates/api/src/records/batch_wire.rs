@@ -184,6 +184,9 @@ struct ItemPatch {
     #[serde(default, deserialize_with = "crate::json::present")]
     #[schema(value_type = Option<Vec<UserShape>>, nullable = false)]
     assignees: Option<Vec<Named<UserId>>>,
+    /// Whether what stood there was wrong and is to be erased.
+    #[serde(default)]
+    correction: bool,
 }
 
 impl BatchChanges {
@@ -202,11 +205,11 @@ impl BatchChanges {
         idempotency: Option<Idempotency>,
     ) -> Result<records::BatchChange, Problem> {
         let items = self.items.into_iter().enumerate().map(|(place, item)| {
-            let ItemPatch { id, external_id, if_match, fields, assignees } = item;
+            let ItemPatch { id, external_id, if_match, fields, assignees, correction } = item;
             let record = named(place, id, external_id)?;
             let expected = if_match.map_or(Expected::Missing, |version| version.0);
             let assignees = assignees.map(users);
-            Ok(records::ItemChange { record, expected, fields, assignees })
+            Ok(records::ItemChange { record, expected, fields, assignees, correction })
         });
         let items = items.collect::<Result<_, Problem>>()?;
         Ok(records::BatchChange { collection, items, atomic: self.atomic, idempotency })

@@ -181,6 +181,10 @@ pub(crate) struct RecordPatch {
     #[serde(default, deserialize_with = "crate::json::present")]
     #[schema(value_type = Option<Vec<UserShape>>, nullable = false)]
     assignees: Option<Vec<Named<UserId>>>,
+    /// Whether what stood there was wrong and is to be erased: the record is sealed under another key,
+    /// and the old one dies with the next batch.
+    #[serde(default)]
+    correction: bool,
 }
 
 impl FromBody for RecordPatch {}
@@ -193,9 +197,9 @@ impl RecordPatch {
         record: RecordId,
         expected: Expected,
     ) -> records::ChangeRecord {
-        let Self { fields, assignees } = self;
+        let Self { fields, assignees, correction } = self;
         let assignees = assignees.map(users);
-        records::ChangeRecord { collection, record, expected, fields, assignees }
+        records::ChangeRecord { collection, record, expected, fields, assignees, correction }
     }
 }
 

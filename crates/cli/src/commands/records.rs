@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use strongroom_client::{Answer, IfMatch, ItemWritten, Shown};
+use strongroom_client::{Answer, IfMatch, ItemWritten, RecordChange, Shown};
 use strongroom_model::{CollectionName, ExternalId, FieldName, RecordId};
 
 use crate::arguments::{PageArguments, VersionArguments};
@@ -48,6 +48,9 @@ pub(crate) enum Records {
         /// A JSON file with `fields`, where `null` removes a value; `-` for standard input
         #[arg(long, value_name = "FILE", default_value = "-")]
         file: PathBuf,
+        /// What stood there was wrong and is to be erased
+        #[arg(long)]
+        correction: bool,
         #[command(flatten)]
         version: VersionArguments,
     },
@@ -151,8 +154,9 @@ impl Records {
                     ("MASKED", "/masked"),
                 ],
             ),
-            Self::Patch { collection, record, file, version } => {
-                let change = files::client_data(&file)?;
+            Self::Patch { collection, record, file, correction, version } => {
+                let mut change: RecordChange = files::client_data(&file)?;
+                change.correction |= correction;
                 let version = version.if_match();
                 session
                     .screen

@@ -117,18 +117,22 @@ fn say_report(mode: Mode, report: &Report) {
         Mode::DryRun => "would come back",
         Mode::Drill => {
             say(&format!(
-                "{} of {} records were opened; {} were erased since",
-                report.records.opened, report.records.rows, report.records.erased_since
+                "{} of {} records were opened; {} were erased since, {} corrected",
+                report.records.opened,
+                report.records.rows,
+                report.records.erased_since,
+                report.records.corrected_since
             ));
             return;
         }
     };
     let records = &report.records;
     say(&format!(
-        "{} of {} records {did}; {} were erased since, {} were changed since",
+        "{} of {} records {did}; {} were erased since, {} corrected, {} changed",
         records.restored + records.repaired + records.put_back,
         records.rows,
         records.erased_since,
+        records.corrected_since,
         records.changed_since
     ));
     if report.api_keys > 0 {
@@ -150,6 +154,7 @@ fn shown(report: &Report) -> serde_json::Value {
             "changed_since": counts.changed_since,
             "put_back": counts.put_back,
             "erased_since": counts.erased_since,
+            "corrected_since": counts.corrected_since,
             "unreadable": counts.unreadable,
             "loose": counts.loose,
             "opened": counts.opened,

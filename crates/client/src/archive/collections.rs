@@ -52,6 +52,7 @@ pub(super) async fn create(
             label: collection.label.parse().map_err(malformed)?,
             purposes: parsed(&collection.purposes)?,
             subject: collection.subject.clone(),
+            forgets_old_versions: collection.forgets_old_versions,
             fields,
         };
         scoped.create_collection(&new).await?;

@@ -7,6 +7,7 @@ use strongroom_storage::keyspace::{Owner, RowKind};
 use strongroom_storage::{KEYS_MAX, Row, RowKey};
 
 use crate::collections::CollectionList;
+use crate::records::SUPERSEDED;
 use crate::rows::split_owner;
 use crate::{Vault, VaultError, keyspace};
 
@@ -18,6 +19,8 @@ pub(super) enum Fate {
     Marked(Vec<u8>),
     /// What it belongs to was erased.
     Erased,
+    /// It is a version of a record that was corrected.
+    Superseded,
 }
 
 impl Vault {
@@ -28,6 +31,7 @@ impl Vault {
         let owner = split_owner(&row.value).map(|(id, _, sealed)| (id, Context::peek(sealed)));
         let of_tenant = keyspace::tombstone(tenant, RowKind::Tenant, tenant.as_bytes(), 0);
         let mut stones = vec![of_tenant.clone()];
+        let mut superseded = None;
         if kind == RowKind::Tenant {
             return self.tenant_fate(key, row, of_tenant).await;
         } else if kind == RowKind::CollectionList {
@@ -43,9 +47,14 @@ impl Vault {
             {
                 let record = record.as_bytes();
                 stones.push(keyspace::tombstone(tenant, RowKind::Record, record, number));
+                superseded = Some(keyspace::tombstone(tenant, SUPERSEDED, record, number));
             }
         }
-        Ok(if self.is_any_there(&stones).await? { Fate::Erased } else { Fate::AsItIs })
+        if self.is_any_there(&stones).await? {
+            return Ok(Fate::Erased);
+        }
+        let corrected = self.is_any_there(superseded.as_slice()).await?;
+        Ok(if corrected { Fate::Superseded } else { Fate::AsItIs })
     }
 
     async fn is_any_there(&self, stones: &[RowKey]) -> Result<bool, VaultError> {

@@ -59,6 +59,8 @@ pub struct Counts {
     pub put_back: u64,
     /// Their keys are gone, or they belong to what is being erased: they do not come back.
     pub erased_since: u64,
+    /// They were corrected since: the key of what was wrong is gone, and what is live stays.
+    pub corrected_since: u64,
     /// They cannot be opened although their keys are there.
     pub unreadable: u64,
     /// They point to what is not there, and are left out.
@@ -290,7 +292,12 @@ impl Restoring<'_> {
         match self.prove(kind, key, row).await? {
             Proof::Opens => {}
             Proof::Gone => {
-                self.report.counts(kind).erased_since += 1;
+                let counts = self.report.counts(kind);
+                match &live {
+                    // The record is there under another number.
+                    Some(live) if live.version > row.version => counts.corrected_since += 1,
+                    Some(_) | None => counts.erased_since += 1,
+                }
                 return Ok(());
             }
             Proof::Damaged => {
@@ -306,7 +313,9 @@ impl Restoring<'_> {
         let is_live = matches!(self.prove(kind, key, &live).await?, Proof::Opens);
         if is_live && live.version >= row.version {
             self.remember(kind, key, &live).await?;
-            if self.put_back(kind, key, row, &live).await? {
+            if let Fate::Superseded = self.vault.fate(key, row).await? {
+                self.report.counts(kind).corrected_since += 1;
+            } else if self.put_back(kind, key, row, &live).await? {
                 self.report.counts(kind).put_back += 1;
             } else {
                 self.report.counts(kind).changed_since += 1;
@@ -336,6 +345,10 @@ impl Restoring<'_> {
             Fate::Marked(value) => Row { version: row.version, value: value.into() },
             Fate::Erased => {
                 self.report.counts(kind).erased_since += 1;
+                return Ok(());
+            }
+            Fate::Superseded => {
+                self.report.counts(kind).corrected_since += 1;
                 return Ok(());
             }
         };
@@ -432,7 +445,11 @@ impl Restoring<'_> {
         }
         let (place, _) = self.vault.open_row::<RecordPlace>(key, row).await?;
         let record = keyspace::record(tenant, place.collection, place.record);
-        Ok(self.vault.store.get_many(&[record]).await?.iter().all(Option::is_none))
+        let found = self.vault.store.get_many(&[record]).await?.into_iter().flatten().next();
+        let present = found.map(SealedRecord::parse).transpose()?.map(|found| found.place.number);
+        // A record that was corrected since is entered under its present number.
+        let entered = keyspace::parse_manifest_entry(key).map(|(_, _, number)| number);
+        Ok(present.is_none() || present != entered)
     }
 
     /// Keeps what opening other rows needs.

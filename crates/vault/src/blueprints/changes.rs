@@ -26,6 +26,8 @@ pub enum What {
     Masked,
     /// It is for other purposes.
     Purposes,
+    /// Its records' old versions are erased with each change, or no longer.
+    OldVersions,
     /// It allows something else.
     Terms,
 }
@@ -40,6 +42,7 @@ impl What {
             Self::Retired => "retired",
             Self::Masked => "masked",
             Self::Purposes => "purposes",
+            Self::OldVersions => "old_versions",
             Self::Terms => "terms",
         }
     }
@@ -95,6 +98,8 @@ impl Changes {
     fn collection(&mut self, at: &str, old: &BlueprintCollection, new: &BlueprintCollection) {
         self.when(old.label != new.label, at, What::Relabelled);
         self.when(old.purposes != new.purposes, at, What::Purposes);
+        let forgets = old.forgets_old_versions != new.forgets_old_versions;
+        self.when(forgets, at, What::OldVersions);
         self.when(!old.retired && new.retired, at, What::Retired);
         self.lists(
             &format!("{at}/fields"),

@@ -90,6 +90,12 @@ pub(crate) fn collection(
         &base.purposes,
         &next.purposes,
     );
+    merged.property(
+        || format!("{at}/forgets_old_versions"),
+        |collection| Some(&mut collection.forgets_old_versions),
+        &base.forgets_old_versions,
+        &next.forgets_old_versions,
+    );
     for field in &next.fields {
         let at = format!("{at}/fields/{}", field.name);
         let old = base.fields.iter().find(|old| old.number == field.number);
@@ -187,6 +193,7 @@ pub(crate) fn same_collection(present: &Collection, next: &BlueprintCollection) 
     present.label == next.label
         && present.purposes == next.purposes
         && present.subject == next.subject
+        && present.forgets_old_versions == next.forgets_old_versions
         && next.fields.iter().filter(|field| !field.retired).all(|field| {
             present.fields.iter().any(|known| known.name == field.name && same_field(known, field))
         })
@@ -245,6 +252,7 @@ mod tests {
             subject: SubjectRule::Own,
             fields: fields.to_vec(),
             retired: false,
+            forgets_old_versions: false,
         }
     }
 
@@ -260,6 +268,7 @@ mod tests {
             subject: of.subject.clone(),
             filler: None,
             erased: false,
+            forgets_old_versions: of.forgets_old_versions,
         }
     }
 

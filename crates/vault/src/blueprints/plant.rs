@@ -151,6 +151,7 @@ pub(crate) fn enlist(
         subject: new.subject.clone(),
         filler: None,
         erased: false,
+        forgets_old_versions: new.forgets_old_versions,
     };
     list.next = number.0.saturating_add(1);
     list.collections.push(Entry {

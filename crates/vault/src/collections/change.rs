@@ -24,6 +24,8 @@ pub struct ChangeCollection {
     pub label: Option<Label>,
     /// For what its records may be used.
     pub purposes: Option<Vec<Purpose>>,
+    /// Whether each change of a record erases what it held before.
+    pub forgets_old_versions: Option<bool>,
     /// Fields to be added.
     pub add_fields: Vec<NewField>,
     /// Fields to be retired: no longer written or shown.
@@ -72,6 +74,9 @@ async fn once(
     }
     if let Some(purposes) = &wanted.purposes {
         collection.purposes.clone_from(purposes);
+    }
+    if let Some(forgets) = wanted.forgets_old_versions {
+        collection.forgets_old_versions = forgets;
     }
     let first = collection.fields.last().map_or(1, |last| last.number.0.saturating_add(1));
     let added = declare(&wanted.add_fields, first, &collection.fields)?;

@@ -28,6 +28,8 @@ pub struct CreateCollection {
     pub purposes: Vec<Purpose>,
     /// Whom its records are about, where a creation does not say.
     pub subject: SubjectRule,
+    /// Whether each change of a record erases what it held before.
+    pub forgets_old_versions: bool,
     /// Its fields.
     pub fields: Vec<NewField>,
     /// So that a repeated request makes one collection.
@@ -145,6 +147,7 @@ async fn once(
         subject: wanted.subject.clone(),
         filler: None,
         erased: false,
+        forgets_old_versions: wanted.forgets_old_versions,
     };
     longer.next = number.0.saturating_add(1);
     longer.collections.push(Entry {

@@ -1,11 +1,12 @@
 //! Steps 2 to 5 of erasures: index entries out, keys destroyed, receipts signed.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use strongroom_audit::position::Position;
 use strongroom_audit::receipt::{self, Exclusion, Receipt, ReceiptState, Scope};
 use strongroom_crypto::sign::SigningKey;
-use strongroom_keyring::{Grade, Half, Service, ShredOutcome, Tombstone};
+use strongroom_keyring::{Grade, Half, Service, ShredOutcome, ShredTarget, Tombstone};
 use strongroom_model::{
     Action, AuditObject, Collection, CollectionNumber, Erasure, ErasureId, ErasureState,
     ErasureTarget, JobName, Principal, ReceiptId, RecordPlace, SubjectId, TenantId,
@@ -14,16 +15,47 @@ use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, KeyRange, RowKey};
 
 use crate::index::{self, Index};
-use crate::records::SealedRecord;
+use crate::records::{SUPERSEDED, SealedRecord};
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, attempt};
 use crate::trail::Attempted;
 use crate::{Vault, VaultError, keyspace};
 
-/// Tombstones that one shred takes.
+/// Keys that one shred takes.
 const TARGETS_MAX: usize = 4_000;
 /// Manifest entries looked at at a time, and values that one commit takes out of an index.
 const ENTRIES_AT_ONCE: usize = 100;
+
+/// Seconds for which old versions of records wait for an erasure to go with, at the most.
+const OLD_VERSIONS_EVERY_S: i64 = 60;
+/// Tombstones of old versions that one commit clears.
+const TOMBSTONES_AT_ONCE: usize = 200;
+
+/// As many as one shred takes, those that stand first. Of a record with too many numbers the rest waits.
+fn at_once(stones: impl Iterator<Item = Tombstone>) -> Vec<Tombstone> {
+    let mut left = TARGETS_MAX;
+    let mut taken = Vec::new();
+    for mut stone in stones.take(TARGETS_MAX) {
+        let keys = match &mut stone.target {
+            ShredTarget::Numbers { numbers, .. } => {
+                numbers.truncate(left);
+                numbers.len()
+            }
+            ShredTarget::Leaf { .. } | ShredTarget::Tenant { .. } => left.min(1),
+        };
+        if keys == 0 {
+            break;
+        }
+        left -= keys;
+        taken.push(stone);
+    }
+    taken
+}
+
+/// Whether a tombstone stands for an old version of a record, which nobody has asked to erase by itself.
+fn is_superseded(stone: &Tombstone) -> bool {
+    stone.kind == SUPERSEDED
+}
 
 /// A signed receipt as it is kept.
 #[derive(Debug, minicbor::Encode, minicbor::Decode)]
@@ -43,8 +75,14 @@ impl Vault {
     /// [`VaultError::Unavailable`] if a holder or the store is: it goes on when they are back.
     pub(crate) async fn carry_out_erasures(&self) -> Result<usize, VaultError> {
         let _one_at_a_time = self.erasing.lock().await;
-        let mut pending = self.keyring.tombstones_pending().await?;
-        pending.truncate(TARGETS_MAX);
+        let (mut superseded, asked_for): (Vec<_>, Vec<_>) =
+            self.keyring.tombstones_pending().await?.into_iter().partition(is_superseded);
+        // Old versions go with the next erasure, and wait for one no longer than their interval.
+        if asked_for.is_empty() && !self.old_versions_are_due() {
+            superseded.clear();
+        }
+        // Those of a record go no later than the record, whose receipt covers them.
+        let pending = at_once(superseded.into_iter().chain(asked_for));
         if pending.is_empty() {
             return Ok(0);
         }
@@ -55,10 +93,41 @@ impl Vault {
         for stone in &pending {
             self.forget_opened(stone.tenant);
         }
-        for stone in &pending {
+        let (superseded, asked_for): (Vec<_>, Vec<_>) =
+            pending.iter().cloned().partition(is_superseded);
+        for stone in &asked_for {
             attempt(|| self.settle(stone, &outcome)).await?;
         }
+        if outcome.complete && !superseded.is_empty() {
+            self.settle_old_versions(&superseded, &outcome).await?;
+        }
         Ok(if outcome.complete { pending.len() } else { 0 })
+    }
+
+    /// Whether old versions of records have waited for their interval; it begins anew then.
+    fn old_versions_are_due(&self) -> bool {
+        let mut next = self.old_versions_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        let due = *next <= now;
+        if due {
+            *next = now.plus_seconds(OLD_VERSIONS_EVERY_S);
+        }
+        due
+    }
+
+    /// Step 5 for old versions of records: what is left of their keys shows that they are gone, so their
+    /// tombstones go. The change that superseded one is on record, and nobody is given a receipt for it.
+    async fn settle_old_versions(
+        &self,
+        stones: &[Tombstone],
+        outcome: &ShredOutcome,
+    ) -> Result<(), VaultError> {
+        for some in stones.chunks(TOMBSTONES_AT_ONCE) {
+            let mut batch = Batch::new();
+            self.keyring.finish_and_forget(&mut batch, some, outcome)?;
+            let _committed = self.store.commit(batch).await?;
+        }
+        Ok(())
     }
 
     /// Takes the external ids of a person's records out of the indexes, while their heads can still

@@ -130,7 +130,7 @@ async fn fence(
             }
             let found = snapshot.record(ctx, &collection, *record).await?;
             let (sealed, subject) = found.ok_or(VaultError::NotFound)?;
-            let key = vault.record_key(tenant, &collection, sealed.place).await?;
+            let key = vault.key_of(tenant, &collection, *record, &sealed).await?;
             let opened = vault.open_head(&key, tenant, &collection, *record, &sealed)?;
             let record = RecordTarget {
                 collection: &collection,

@@ -209,7 +209,7 @@ impl Shared {
         let gone = aside.gone();
         snapshot.learn(aside);
         if let Some((sealed, subject)) = known {
-            match vault.record_key(ctx.tenant(), &self.collection, sealed.place).await {
+            match vault.key_of(ctx.tenant(), &self.collection, id, &sealed).await {
                 Err(VaultError::Erased(_)) => {}
                 key => return Ok(Item { id, sealed, subject, key: key? }),
             }

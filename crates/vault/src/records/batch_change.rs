@@ -32,6 +32,8 @@ pub struct ItemChange {
     pub fields: Vec<(FieldName, ClearValue)>,
     /// The users to whom it is assigned from now on.
     pub assignees: Option<Vec<NamedUser>>,
+    /// Whether what stood there was wrong and is to be erased.
+    pub correction: bool,
 }
 
 /// Changes records in one commit: those that can be, or, if the batch is atomic, all or none.
@@ -99,6 +101,7 @@ async fn one(
         expected: item.expected,
         fields: &item.fields,
         assignees: item.assignees.as_deref(),
+        correction: item.correction,
     };
     let prepared = match prepare(vault, ctx, &shared.who, writer, &target, &change).await {
         Err(VaultError::Refused(refusal)) => return Err(shared.refuse(id, refusal)),

@@ -263,7 +263,10 @@ async fn find(
         };
         let subject = subjects.next().flatten();
         let subject = subject.filter(|subject| subject.state != SubjectState::Erased);
-        let key = vault.record_key(tenant, &named.collection, sealed.place).await;
+        let key = match vault.key_of(tenant, &named.collection, id, &sealed).await {
+            Err(VaultError::Conflict) => return Err(VaultError::Conflict),
+            key => key,
+        };
         found.push(match (subject, key) {
             (None, _) | (Some(_), Err(VaultError::Erased(_))) => {
                 Err(Missing { record: Some(id), erased: Some(*sealed.subject.as_bytes()) })

@@ -9,6 +9,7 @@ use strongroom_model::{
 use strongroom_storage::LinePlaced;
 
 use crate::caller::Who;
+use crate::erasures::refuse_held;
 use crate::records::SealedRecord;
 use crate::records::codec::Opened;
 use crate::records::known::{Asked, KnownRecord, record_facts};
@@ -16,7 +17,7 @@ use crate::records::read::{person, read_made};
 use crate::records::view::{Contents, Known, RecordView, disclose_written, shown_event};
 use crate::records::writer::{Checked, Writer};
 use crate::rows::damaged;
-use crate::snapshot::attempt;
+use crate::snapshot::{Loaded, attempt};
 use crate::{Answer, Expected, Flaw, TenantCtx, Vault, VaultError, keyspace};
 
 /// What is wanted; a merge patch (RFC 7396): what is absent stays, `null` removes.
@@ -31,6 +32,8 @@ pub struct ChangeRecord {
     pub fields: Vec<(FieldName, ClearValue)>,
     /// The users to whom it is assigned from now on.
     pub assignees: Option<Vec<NamedUser>>,
+    /// Whether what stood there was wrong and is to be erased.
+    pub correction: bool,
 }
 
 /// Changes a record and gives it as the caller sees it.
@@ -64,8 +67,8 @@ async fn once(
 ) -> Result<Changed, VaultError> {
     let tenant = ctx.tenant();
     let ticket = vault.admission.enter();
-    let known =
-        vault.know(ctx, &wanted.collection, wanted.record, Action::Update, "record.change").await?;
+    let code = if wanted.correction { "record.correct" } else { "record.change" };
+    let known = vault.know(ctx, &wanted.collection, wanted.record, Action::Update, code).await?;
     let KnownRecord { snapshot, who, collection, subject, sealed, key, attempted } = known;
     let about = snapshot.person();
     let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
@@ -74,6 +77,7 @@ async fn once(
         expected: wanted.expected,
         fields: &wanted.fields,
         assignees: wanted.assignees.as_deref(),
+        correction: wanted.correction,
     };
     let prepared = match prepare(vault, ctx, &who, &mut writer, &target, &change).await {
         Err(VaultError::Refused(refusal)) => {
@@ -118,13 +122,15 @@ pub(crate) struct Change<'a> {
     pub(crate) expected: Expected,
     pub(crate) fields: &'a [(FieldName, ClearValue)],
     pub(crate) assignees: Option<&'a [NamedUser]>,
+    /// Whether what stood there was wrong and is to be erased.
+    pub(crate) correction: bool,
 }
 
 /// A record that is to be changed.
 pub(crate) struct Target<'a> {
     pub(crate) record: RecordId,
     pub(crate) sealed: &'a SealedRecord,
-    pub(crate) subject: &'a SubjectHead,
+    pub(crate) subject: &'a Loaded<SubjectHead>,
     pub(crate) key: &'a Key,
 }
 
@@ -199,9 +205,17 @@ pub(crate) async fn prepare(
     let version = target.sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
         fields.iter().map(|(number, value)| (number.0, value.expose().as_slice())).collect();
-    let place = target.sealed.place;
+    let superseding = superseding(wanted.correction, &collection, target.subject)?;
+    let moved = match superseding {
+        true => Some(writer.supersede(ctx, target).await?),
+        false => None,
+    };
+    let (place, key) = match &moved {
+        Some((place, key)) => (*place, key),
+        None => (target.sealed.place, target.key),
+    };
     let sealed = vault.seal_record(
-        target.key,
+        key,
         tenant,
         &collection,
         target.record,
@@ -211,6 +225,19 @@ pub(crate) async fn prepare(
         &slices,
     )?;
     Ok(Prepared { granted, written, head, fields, version, sealed })
+}
+
+/// Whether a change erases what the record held before. A hold keeps it: a correction waits for the
+/// release, and a collection that forgets old versions does not forget those of a person under a hold.
+fn superseding(
+    correction: bool,
+    collection: &Collection,
+    subject: &SubjectHead,
+) -> Result<bool, VaultError> {
+    if correction {
+        refuse_held(subject)?;
+    }
+    Ok(correction || (collection.forgets_old_versions && subject.holds.is_empty()))
 }
 
 /// The numbers of the fields that are sent, ascending, and what names no field: whoever may not change

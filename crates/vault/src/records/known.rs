@@ -58,7 +58,7 @@ impl Vault {
         let Some((sealed, subject)) = snapshot.record(ctx, &collection, record).await? else {
             return self.refuse_absent(ctx, snapshot, who, attempted).await;
         };
-        let key = self.record_key(tenant, &collection, sealed.place).await?;
+        let key = self.key_of(tenant, &collection, record, &sealed).await?;
         Ok(KnownRecord { snapshot, who, collection, subject, sealed, key, attempted })
     }
 

@@ -305,7 +305,7 @@ pub(crate) async fn decide_page<'v>(
             else {
                 continue;
             };
-            match vault.record_key(tenant, &collection, sealed.place).await {
+            match vault.key_of(tenant, &collection, id, &sealed).await {
                 Err(VaultError::Erased(_)) => {}
                 key => found.push(Found { id, sealed, key: key?, subject }),
             }

@@ -48,6 +48,7 @@ pub async fn upsert(
         expected: Expected::Any,
         fields: wanted.record.fields,
         assignees: (!wanted.record.assignees.is_empty()).then_some(wanted.record.assignees),
+        correction: false,
     };
     let changed = change(vault, ctx, wanted).await?;
     Ok(Answer { value: Upserted::Changed(changed.value), lines: changed.lines })

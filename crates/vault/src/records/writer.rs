@@ -239,20 +239,26 @@ impl<'v> Writer<'v> {
         }
         let row = keyspace::record(tenant, collection.number, id);
         self.batch.expect_absent(row.clone()).put(row, 1, sealed);
-        let entry = keyspace::manifest_entry(tenant, subject, place.number);
-        let manifest =
-            OwnerLeaf::subject(subject, place.slot, place.epoch, strongroom_crypto::prf::MANIFEST);
-        let value = vault
-            .seal_row(
-                &entry,
-                manifest,
-                1,
-                &RecordPlace { collection: collection.number, record: id },
-            )
-            .await?;
-        self.batch.expect_absent(entry.clone()).put(entry, 1, value);
+        self.enter(ctx, subject, place, id).await?;
         let leaf = OwnerLeaf::subject(subject, place.slot, place.epoch, place.number);
         Ok(Planned { id, leaf, granted, head, fields: checked.fields })
+    }
+
+    /// Enters a record into the manifest of its subject, under its number.
+    pub(super) async fn enter(
+        &mut self,
+        ctx: &TenantCtx,
+        subject: SubjectId,
+        place: Place,
+        record: RecordId,
+    ) -> Result<(), VaultError> {
+        let entry = keyspace::manifest_entry(ctx.tenant(), subject, place.number);
+        let manifest =
+            OwnerLeaf::subject(subject, place.slot, place.epoch, strongroom_crypto::prf::MANIFEST);
+        let of_record = RecordPlace { collection: self.collection.number, record };
+        let value = self.vault().seal_row(&entry, manifest, 1, &of_record).await?;
+        self.batch.expect_absent(entry.clone()).put(entry, 1, value);
+        Ok(())
     }
 
     /// What the policy knows of the subject of a record that is planned.
@@ -577,6 +583,19 @@ impl<'v> Writer<'v> {
             if found.state == SubjectState::Erased {
                 return Ok(None);
             }
+        }
+        self.next_number(ctx, subject).await.map(|place| Some((subject, place)))
+    }
+
+    /// The next number of a subject that there is, a filler or not, from its head.
+    pub(super) async fn next_number(
+        &mut self,
+        ctx: &TenantCtx,
+        subject: SubjectId,
+    ) -> Result<Place, VaultError> {
+        if !self.heads.contains_key(&subject) {
+            let found = self.snapshot.subject(ctx.tenant(), subject).await?;
+            let found = found.ok_or(VaultError::Conflict)?;
             let state = HeadState {
                 head: (*found.value).clone(),
                 leaf: found.leaf,
@@ -595,7 +614,7 @@ impl<'v> Writer<'v> {
         }
         state.head.next_number = number.checked_add(1).ok_or(VaultError::Conflict)?;
         state.dirty = true;
-        Ok(Some((subject, Place { slot: state.leaf.slot, epoch: state.head.epoch, number })))
+        Ok(Place { slot: state.leaf.slot, epoch: state.head.epoch, number })
     }
 
     /// Completes the batch: subjects' heads, pages of the index, and what was read as facts. The
