@@ -20,6 +20,7 @@ mod doors;
 mod erasure;
 mod export;
 mod export_jobs;
+mod files;
 mod first_tenant;
 mod hidden_places;
 mod import_jobs;

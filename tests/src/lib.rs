@@ -33,5 +33,5 @@ pub use clock::ManualClock;
 pub use disk::{Finding, Footprint, Needle, search_bytes, search_folder};
 pub use faults::{Fault, Faults};
 pub use logs::Logs;
-pub use server::{Home, Server};
+pub use server::{Home, LARGEST_FILE, Server};
 pub use tenant::{Clinic, Person, Tenant};

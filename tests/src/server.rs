@@ -13,7 +13,7 @@ use strongroom_keyring::{
     FileHolder, Grade, Holder, HolderId, KeyError, Keyring, MemoryHolder, SealMethod,
 };
 use strongroom_model::{Clock, InstallId};
-use strongroom_storage::{OpenError, Store, StoreUrl};
+use strongroom_storage::{BlobUrl, OpenError, Store, StoreUrl};
 use strongroom_vault::integrity::Rejected;
 use strongroom_vault::{Vault, system, tenants};
 use tempfile::TempDir;
@@ -29,11 +29,14 @@ const STAY_SECONDS: i64 = 11 * 60 * 60;
 /// How often opening a store is tried again while the last of an earlier server lets go of it.
 const OPEN_TRIES: u32 = 200;
 
+/// The size of the largest file that a test's server takes.
+pub const LARGEST_FILE: u64 = 2 * 1024 * 1024;
+
 /// Where a server keeps its things.
 pub enum Home {
     /// Nowhere: they are gone with the server.
     Memory,
-    /// In a folder: the store in `store`, the holder in `holder`.
+    /// In a folder: the store in `store`, the holder in `holder`, files in `files`.
     Folder(TempDir),
 }
 
@@ -140,6 +143,11 @@ impl Server {
         let keyring = Arc::new(keyring.await.unwrap());
         let vault = Vault::new(store.clone(), keyring.clone(), self.clock.clone(), rng.clone());
         let vault = Arc::new(vault);
+        let files = match &self.home {
+            Home::Memory => BlobUrl::Memory,
+            Home::Folder(folder) => BlobUrl::Folder(folder.path().join("files")),
+        };
+        vault.keep_files(files.open().unwrap(), LARGEST_FILE);
         // Tests ask as fast as they can.
         let limits = Limits { rates: None, ..Limits::default() };
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), limits };

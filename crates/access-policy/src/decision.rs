@@ -212,7 +212,7 @@ impl<'a> Frame<'a> {
         if let Some(kind) = stopped {
             return Err(Missing::Ceiling(kind));
         }
-        let place = RecordPlace { collection: collection.number, record: record.id };
+        let place = RecordPlace::of_record(collection.number, record.id);
         self.combine(Some(place), |party, entry| {
             includes_record(entry.rows, &party.actor, collection, record.head)
         })
@@ -379,7 +379,7 @@ impl<'a> Frame<'a> {
 
     fn place(&self) -> Option<RecordPlace> {
         let collection = self.facts.collection?.number;
-        Some(RecordPlace { collection, record: self.facts.record?.id })
+        Some(RecordPlace::of_record(collection, self.facts.record?.id))
     }
 
     /// The purpose that is stated, else the one that the classes of the principal and of the user

@@ -1,6 +1,9 @@
 //! The bodies of requests: how fast they must come, how long they may be, and where their bytes go.
 
 use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +16,7 @@ use strongroom_model::Wiping;
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
+use crate::connection::Progress;
 use crate::problem::Problem;
 
 /// A body that ends with an error when it comes too slowly: after the grace its bytes must have
@@ -25,7 +29,32 @@ pub(crate) struct Paced {
     grace: Duration,
     rate: u32,
     time: Duration,
+    long: LongBody,
 }
+
+/// Whether a body may take longer than others, as whoever reads it says: it has to come at the least rate
+/// too and never to rest for as long as another one may take in all, and its connection stays open while it
+/// comes.
+#[derive(Clone)]
+pub(crate) struct LongBody {
+    allowed: Arc<AtomicBool>,
+    progress: Option<Progress>,
+}
+
+impl LongBody {
+    /// Of a request on a connection that is to hear of what comes.
+    pub(crate) fn new(progress: Option<Progress>) -> Self {
+        Self { allowed: Arc::default(), progress }
+    }
+
+    /// Lets the body take long.
+    pub(crate) fn allow(&self) {
+        self.allowed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How long the longest body may take in all.
+const LONG_BODY_TIME: Duration = Duration::from_hours(24);
 
 struct Due {
     begun: Instant,
@@ -43,21 +72,27 @@ pub(crate) enum BodyError {
 }
 
 impl Paced {
-    pub(crate) fn new(body: Incoming, limits: &Limits) -> Self {
+    pub(crate) fn new(body: Incoming, limits: &Limits, long: LongBody) -> Self {
         Self {
             body,
             due: None,
             grace: limits.body_grace,
             rate: limits.body_rate_min,
             time: limits.body_time,
+            long,
         }
     }
 
-    /// How long so many bytes may take.
-    fn allowance(&self, received: usize) -> Duration {
+    /// Until when the next bytes have to come, after so many.
+    fn until(&self, begun: Instant, received: usize) -> Instant {
         let received = u64::try_from(received).unwrap_or(u64::MAX);
         let earned = received.saturating_mul(1000) / u64::from(self.rate.max(1));
-        self.grace.saturating_add(Duration::from_millis(earned)).min(self.time)
+        let allowed = self.grace.saturating_add(Duration::from_millis(earned));
+        if self.long.allowed.load(Ordering::Relaxed) {
+            (begun + allowed.min(LONG_BODY_TIME)).min(Instant::now() + self.time)
+        } else {
+            begun + allowed.min(self.time)
+        }
     }
 }
 
@@ -70,17 +105,23 @@ impl HttpBody for Paced {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let first = this.allowance(0);
+        let now = Instant::now();
+        let first = this.until(now, 0);
         let due = this.due.get_or_insert_with(|| Due {
-            begun: Instant::now(),
+            begun: now,
             received: 0,
-            sleep: Box::pin(tokio::time::sleep(first)),
+            sleep: Box::pin(tokio::time::sleep_until(first)),
         });
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 due.received = due.received.saturating_add(frame.data_ref().map_or(0, Bytes::len));
                 let (begun, received) = (due.begun, due.received);
-                let until = begun + this.allowance(received);
+                let until = this.until(begun, received);
+                if let Some(progress) = &this.long.progress
+                    && this.long.allowed.load(Ordering::Relaxed)
+                {
+                    progress.made();
+                }
                 if let Some(due) = &mut this.due {
                     due.sleep.as_mut().reset(until);
                 }
@@ -117,7 +158,7 @@ pub(crate) async fn read(
     mut body: Body,
     most: usize,
 ) -> Result<Wiping<Vec<u8>>, Problem> {
-    let declared = declared_length(headers);
+    let declared: Option<usize> = declared_length(headers);
     if let Some(length) = declared
         && length > most
     {
@@ -128,18 +169,29 @@ pub(crate) async fn read(
         return Err(Problem::body_too_large(most));
     }
     let mut bytes = Wiping::new(Vec::with_capacity(declared.unwrap_or(0).min(FIRST_CAPACITY)));
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(failed)?;
-        let Some(data) = frame.data_ref() else { continue };
+    while let Some(data) = next(&mut body).await? {
         if data.len() > most.saturating_sub(bytes.len()) {
             // One that is not declared may have no end.
             let more = if declared.is_some() { DISCARDED_MAX } else { UNDECLARED_DISCARDED_MAX };
             discard(body, more).await;
             return Err(Problem::body_too_large(most));
         }
-        append(&mut bytes, data);
+        append(&mut bytes, &data);
     }
     Ok(bytes)
+}
+
+/// The next bytes of a body; nothing at its end.
+///
+/// # Errors
+/// 408 for a body that comes too slowly, 400 for one that breaks off.
+pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(failed)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 /// What is allotted to a body before any of it has come.
@@ -161,18 +213,18 @@ pub(crate) fn make_room(bytes: &mut Wiping<Vec<u8>>, more: usize) {
     }
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
+pub(crate) fn declared_length<N: FromStr>(headers: &HeaderMap) -> Option<N> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// How many bytes of a body that is too long are read and thrown away.
-const DISCARDED_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const DISCARDED_MAX: usize = 8 * 1024 * 1024;
 /// The same of a body that does not say how long it is.
 const UNDECLARED_DISCARDED_MAX: usize = 256 * 1024;
 
 /// Reads on for a while, so that a client that is still sending can see the answer before the
 /// connection closes.
-async fn discard(mut body: Body, most: usize) {
+pub(crate) async fn discard(mut body: Body, most: usize) {
     let mut left = most;
     while let Some(Ok(frame)) = body.frame().await {
         match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {

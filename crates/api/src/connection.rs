@@ -84,7 +84,8 @@ pub(crate) async fn serve<S>(
     let activity = Arc::new(Activity::new());
     let service = {
         let activity = activity.clone();
-        service_fn(move |request: hyper::Request<Incoming>| {
+        service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(Progress(activity.clone()));
             let (door, activity, busy) = (door.clone(), activity.clone(), activity.begin());
             async move {
                 activity.speaks(request.version());
@@ -213,6 +214,17 @@ impl Activity {
     /// When to look at the deadline, which can come nearer meanwhile.
     fn next_look(&self, limits: &Limits, room: &Room) -> Instant {
         self.deadline(limits, room).min(Instant::now() + limits.header_time / LOOKS)
+    }
+}
+
+/// Tells a connection that a part of a long body has come, as [`Busy::goes_on`] does for long answers.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Activity>);
+
+impl Progress {
+    /// A part has come.
+    pub(crate) fn made(&self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).last = Instant::now();
     }
 }
 

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use tracing::{Instrument, Span};
 
 use crate::Limits;
-use crate::body::Paced;
+use crate::body::{LongBody, Paced};
 use crate::edge::{self, HostName, Network};
 use crate::extract::Caller;
 use crate::metrics::Metrics;
@@ -251,7 +251,10 @@ impl Door {
         let Ok(turn) = self.turns.clone().acquire_owned().await else {
             return Problem::stopping().into();
         };
-        let request = request.map(|body| Body::new(Paced::new(body, &self.limits)));
+        let long = LongBody::new(request.extensions().get().cloned());
+        let mut request =
+            request.map(|body| Body::new(Paced::new(body, &self.limits, long.clone())));
+        request.extensions_mut().insert(long);
         let answering = self.desk.clone().answer(request, notes);
         let answering = if span.is_disabled() {
             answering

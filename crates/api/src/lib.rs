@@ -25,6 +25,7 @@ mod edges;
 mod erasures;
 mod exports;
 mod extract;
+mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gates;
@@ -38,6 +39,7 @@ mod metrics;
 mod openapi;
 mod panics;
 mod permissions;
+mod places;
 mod problem;
 mod rates;
 mod receipts;

@@ -35,6 +35,7 @@ const PATH_PARAMETERS: &[(&str, &str, &str)] = &[
     ("part", "The number of the part, from 1.", "^[1-9][0-9]{0,5}$"),
     ("key", "The API key's id.", "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("record", "The record's id.", "^rec_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    ("field", "The name of a field of type `file`.", "^[a-z][a-z0-9_]{0,62}$"),
     ("subject", "The subject's id.", "^sub_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("erasure", "The erasure's id.", "^ers_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
     ("receipt", "The receipt's id.", "^rcp_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
@@ -216,6 +217,9 @@ fn refusals(method: &str, demanded: Option<Gate>, operation: &Map<String, Value>
     if method != "get" {
         refusals.push(409);
     }
+    if has("header", "Range") {
+        refusals.push(416);
+    }
     if has("header", IF_MATCH) {
         refusals.extend([412, 428]);
     }
@@ -224,7 +228,7 @@ fn refusals(method: &str, demanded: Option<Gate>, operation: &Map<String, Value>
 }
 
 /// What the schemas of versioned things are called.
-const VERSIONED: [&str; 15] = [
+const VERSIONED: [&str; 16] = [
     "Admission",
     "Backend",
     "CreatedBackend",
@@ -239,6 +243,7 @@ const VERSIONED: [&str; 15] = [
     "Class",
     "Collection",
     "Record",
+    "FileShown",
     "Subject",
 ];
 

@@ -129,6 +129,22 @@ pub(crate) const TABLE: &[Entry] = &[
         "/v1/tenants/{tenant}/collections/{collection}/records/{record}",
         needs(Action::Delete),
     ),
+    // Files of records.
+    (
+        "PUT",
+        "/v1/tenants/{tenant}/collections/{collection}/records/{record}/files/{field}",
+        needs(Action::Update),
+    ),
+    (
+        "GET",
+        "/v1/tenants/{tenant}/collections/{collection}/records/{record}/files/{field}",
+        needs(Action::Read),
+    ),
+    (
+        "DELETE",
+        "/v1/tenants/{tenant}/collections/{collection}/records/{record}/files/{field}",
+        needs(Action::Update),
+    ),
     ("PUT", "/v1/tenants/{tenant}/collections/{collection}/records:upsert", needs(Action::Create)),
     ("POST", "/v1/tenants/{tenant}/collections/{collection}/records:lookup", needs(Action::Read)),
     ("POST", "/v1/tenants/{tenant}/collections/{collection}/records:import", needs(Action::Create)),

@@ -70,6 +70,7 @@ const STATE: Kind = Kind(StatusCode::CONFLICT, "The state does not allow it", fa
 const GONE: Kind = Kind(StatusCode::GONE, "It has been erased", false);
 const STALE: Kind = Kind(StatusCode::PRECONDITION_FAILED, "Somebody else was first", false);
 const TOO_LARGE: Kind = Kind(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", false);
+const RANGE: Kind = Kind(StatusCode::RANGE_NOT_SATISFIABLE, "There is no such range", false);
 const MEDIA: Kind =
     Kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's media type is not JSON", false);
 const ELSEWHERE: Kind =
@@ -213,6 +214,27 @@ impl Problem {
     /// The body is above its bound, in bytes.
     pub(crate) fn body_too_large(most: usize) -> Self {
         Self::new(TOO_LARGE, "body_too_large", format!("the body has more than {most} bytes"))
+    }
+
+    /// A file is above its bound, in bytes.
+    pub(crate) fn file_too_large(most: u64) -> Self {
+        Self::new(TOO_LARGE, "file_too_large", format!("the file has more than {most} bytes"))
+    }
+
+    /// A range begins after the end of a file of this size. That it was asked for is on record.
+    pub(crate) fn range_not_satisfiable(size: u64, lines: &[LinePlaced]) -> Self {
+        let detail = "the range begins after the end of the file";
+        let mut problem = Self::new(RANGE, "range_not_satisfiable", detail);
+        if let Ok(range) = HeaderValue::try_from(format!("bytes */{size}")) {
+            problem.0.headers.push((header::CONTENT_RANGE, range));
+        }
+        problem.on_record(lines)
+    }
+
+    /// As many files are being sent as may be at a time.
+    pub(crate) fn uploading_already() -> Self {
+        let detail = "as many files are being sent as may be at a time";
+        Self::new(UNAVAILABLE, "too_many_uploads", detail).retry_after(RETRY_SECONDS)
     }
 
     /// The body came too slowly.

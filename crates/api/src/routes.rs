@@ -13,13 +13,14 @@ use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::limits::Rates;
+use crate::places::Places;
 use crate::rates::RateLimits;
 use crate::table::{Answering, Serve, Table};
 use crate::unlocker::Unlocker;
 use crate::{
     admissions, api_keys, archives, audit, backends, blueprints, classes, collections, erasures,
-    exports, imports, invitations, jobs, openapi, receipts, records, recovery, sessions, subjects,
-    system, tenants, users, whoami,
+    exports, files, imports, invitations, jobs, openapi, receipts, records, recovery, sessions,
+    subjects, system, tenants, users, whoami,
 };
 
 /// What handlers share.
@@ -31,7 +32,9 @@ pub(crate) struct Api {
     /// One attempt to unlock at a time: hashing a passphrase takes much memory.
     pub(crate) unlocking: Semaphore,
     /// Who makes archives now.
-    pub(crate) places: Arc<archives::Places>,
+    pub(crate) places: Arc<Places>,
+    /// Who sends files now.
+    pub(crate) uploads: Arc<Places>,
     /// What counts requests, if they are counted.
     pub(crate) rates: Option<Arc<RateLimits>>,
     /// The OpenAPI document.
@@ -128,6 +131,7 @@ pub(crate) fn all() -> Routes {
     let of_tenants = of_both()
         .routes(collections::routes())
         .routes(records::routes())
+        .routes(files::routes())
         .routes(archives::routes())
         .routes(subjects::routes())
         .routes(erasures::routes())
@@ -164,8 +168,8 @@ pub(crate) fn table(
     let document = serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default();
     let rates = rates.map(|rates| Arc::new(RateLimits::new(rates)));
     let unlocking = Semaphore::new(1);
-    let places = Arc::default();
-    let api = Arc::new(Api { vault, unlocker, unlocking, places, rates, document });
+    let (places, uploads) = (Arc::default(), Arc::default());
+    let api = Arc::new(Api { vault, unlocker, unlocking, places, uploads, rates, document });
     Arc::new(Table::new(routes, gates, api))
 }
 

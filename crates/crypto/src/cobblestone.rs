@@ -83,6 +83,82 @@ fn seal_chunks(
     Ok(())
 }
 
+/// Seals a body chunk by chunk, for plaintext that is never in one place. What comes out is what
+/// [`seal_onto`] makes of the same bytes with the same salt.
+pub struct ChunkSealer {
+    derived: Derived,
+    cipher: Box<dyn Gcm + Send + Sync>,
+    /// The chunk that is being filled: never a whole one, so that there is a last one that is shorter.
+    chunk: Plaintext<Vec<u8>>,
+    index: u64,
+}
+
+impl ChunkSealer {
+    /// Begins a body: appends its salt and commitment to `out`.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`] if there is no salt to be had.
+    pub fn begin(
+        out: &mut Vec<u8>,
+        key: &Key,
+        context: &[u8],
+        engine: Engine,
+        rng: &dyn Rng,
+    ) -> Result<Self> {
+        let mut salt = [0; SALT];
+        rng.fill(&mut salt)?;
+        let (derived, cipher) = scrub_after_cipher(|| {
+            let derived = Derived::stream(key, &salt, context);
+            let cipher = cipher(engine, &derived)?;
+            Ok::<_, Error>((derived, cipher))
+        })?;
+        out.extend_from_slice(&salt);
+        out.extend_from_slice(&derived.commitment());
+        let chunk = Plaintext::new(Vec::with_capacity(CHUNK));
+        Ok(Self { derived, cipher, chunk, index: 0 })
+    }
+
+    /// Takes plaintext, and appends the chunks that it completes to `out`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] beyond [`CHUNKS_MAX`] chunks. The body is of no use then.
+    pub fn push(&mut self, mut plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        while !plaintext.is_empty() {
+            let room = CHUNK - self.chunk.expose().len();
+            let (now, later) = plaintext.split_at(room.min(plaintext.len()));
+            self.chunk.expose_mut().extend_from_slice(now);
+            plaintext = later;
+            if self.chunk.expose().len() == CHUNK {
+                self.seal(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the body: appends its last chunk, which is shorter than a whole one, to `out`.
+    ///
+    /// # Errors
+    /// As for [`ChunkSealer::push`].
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<()> {
+        self.seal(out)
+    }
+
+    /// Seals what is in the chunk, where it lies, and makes room for the next one.
+    fn seal(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if self.index == CHUNKS_MAX {
+            return Err(Error::TooLong);
+        }
+        let nonce = self.derived.nonce(self.index);
+        let (cipher, chunk) = (self.cipher.as_ref(), self.chunk.expose_mut());
+        let tag = scrub_after_cipher(|| cipher.seal(&nonce, &[], chunk))?;
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(&tag);
+        chunk.clear();
+        self.index += 1;
+        Ok(())
+    }
+}
+
 /// Opens a whole body.
 ///
 /// # Errors

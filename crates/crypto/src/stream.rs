@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use strongroom_model::{Plaintext, Rng};
 
-use crate::cobblestone::{self, CHUNK, ChunkReader, Engine, HEAD_BYTES, Layout};
+use crate::cobblestone::{self, CHUNK, ChunkReader, ChunkSealer, Engine, HEAD_BYTES, Layout};
 use crate::{Context, Error, Key, MessagePurpose, Result};
 
 /// Bytes before the first chunk: header, salt and commitment.
@@ -27,6 +27,38 @@ pub fn seal(key: &Key, context: &Context, plaintext: &[u8], rng: &dyn Rng) -> Re
     let engine = engine(context, plaintext.len() >= CHUNK);
     cobblestone::seal_onto(&mut sealed, key, &context.ctx_and_header(), plaintext, engine, rng)?;
     Ok(sealed)
+}
+
+/// Seals a message whose plaintext comes piece by piece and is never in one place.
+pub struct StreamSealer(ChunkSealer);
+
+impl StreamSealer {
+    /// Begins a message for the place `context`: appends what stands before its chunks to `out`.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`] if there is no salt to be had.
+    pub fn begin(out: &mut Vec<u8>, key: &Key, context: &Context, rng: &dyn Rng) -> Result<Self> {
+        out.extend_from_slice(&context.header16());
+        // How many chunks there will be is not known; both engines make the same of one.
+        let engine = engine(context, true);
+        ChunkSealer::begin(out, key, &context.ctx_and_header(), engine, rng).map(Self)
+    }
+
+    /// Takes plaintext, and appends what of the message is complete to `out`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] beyond 4 PiB.
+    pub fn push(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.0.push(plaintext, out)
+    }
+
+    /// Ends the message: appends the rest of it to `out`.
+    ///
+    /// # Errors
+    /// As for [`StreamSealer::push`].
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<()> {
+        self.0.finish(out)
+    }
 }
 
 /// Opens a sealed message that was found in the place `context`.

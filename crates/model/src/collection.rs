@@ -234,6 +234,10 @@ pub enum FieldType {
     /// Any JSON.
     #[n(19)]
     Json,
+    /// A file of any size, written and read by itself; its value is an object of `size`, `type`,
+    /// `name` and `sha256`.
+    #[n(20)]
+    File,
 }
 
 /// One option of a choice.
@@ -314,7 +318,8 @@ impl FieldType {
             | Self::Reference(_)
             | Self::Subject
             | Self::List(_)
-            | Self::Json => Mask::Hidden,
+            | Self::Json
+            | Self::File => Mask::Hidden,
         }
     }
 
@@ -338,10 +343,15 @@ impl FieldType {
         matches!(self, Self::Text | Self::Boolean | Self::Choice(_))
     }
 
+    /// Whether a record can be made to have a value of this type: a file comes when its record is there.
+    pub const fn can_be_required(&self) -> bool {
+        !matches!(self, Self::File)
+    }
+
     /// Refuses a type that could not hold a value.
     ///
     /// # Errors
-    /// [`Malformed`] for a choice without options or with one twice, and for a list of lists.
+    /// [`Malformed`] for a choice without options or with one twice, and for a list of lists or files.
     pub fn check(&self) -> Result<(), Malformed> {
         match self {
             Self::Choice(options) => {
@@ -356,6 +366,7 @@ impl FieldType {
             Self::List(of) if matches!(**of, Self::List(_)) => {
                 Err(Malformed("a list cannot hold lists"))
             }
+            Self::List(of) if **of == Self::File => Err(Malformed("a list cannot hold files")),
             Self::List(of) => of.check(),
             Self::Text
             | Self::Name
@@ -374,7 +385,8 @@ impl FieldType {
             | Self::Credential
             | Self::Reference(_)
             | Self::Subject
-            | Self::Json => Ok(()),
+            | Self::Json
+            | Self::File => Ok(()),
         }
     }
 }

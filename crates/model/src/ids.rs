@@ -172,6 +172,7 @@ id!(/** One client of the provider. */ TenantId, "ten_", random);
 id!(/** A person who signs in. */ UserId, "usr_", random);
 id!(/** A person whom records are about; random, so that it says nothing about when or who. */ SubjectId, "sub_", random);
 id!(/** One entry of a collection. */ RecordId, "rec_", time_ordered);
+id!(/** A file of a record: its bytes lie under this id. Random, so that it says nothing about when or whose. */ FileId, "fil_", random);
 id!(/** An API key. */ KeyId, "key_", time_ordered);
 id!(/** A signed-in user's session. */ SessionId, "ses_", time_ordered);
 id!(/** A one-time invitation. */ InvitationId, "inv_", time_ordered);

@@ -1,8 +1,8 @@
 //! Records: what of one must be known before it may be decided who sees it.
 
 use crate::{
-    CollectionNumber, ExternalId, FieldNumber, Label, Principal, Purpose, RecordId, SubjectId,
-    Timestamp, UserId,
+    CollectionNumber, ExternalId, FieldNumber, FileId, FilePlace, Label, Principal, Purpose,
+    RecordId, SubjectId, Timestamp, UserId,
 };
 
 /// Field number 0 of every record body: opened before the decision, never leaves the vault.
@@ -41,6 +41,17 @@ pub struct RecordHead {
     /// The values of the fields by which row scopes filter.
     #[n(10)]
     pub scope: Vec<ScopeAttribute>,
+    /// Where its files are.
+    #[n(11)]
+    #[cbor(default)]
+    pub files: Vec<FilePlace>,
+}
+
+impl RecordHead {
+    /// Where the file in a field is, if there is one.
+    pub fn file_in(&self, field: FieldNumber) -> Option<FilePlace> {
+        self.files.iter().find(|place| place.field == field).copied()
+    }
 }
 
 /// The value of a field marked `scope`.
@@ -54,7 +65,7 @@ pub struct ScopeAttribute {
     pub value: Box<str>,
 }
 
-/// Where a record is.
+/// Where a record is, or a file of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, minicbor::Encode, minicbor::Decode)]
 pub struct RecordPlace {
     /// Its collection.
@@ -63,4 +74,14 @@ pub struct RecordPlace {
     /// The record.
     #[n(1)]
     pub record: RecordId,
+    /// The file of the record that is meant, if one is.
+    #[n(2)]
+    pub file: Option<FileId>,
+}
+
+impl RecordPlace {
+    /// The place of a record itself.
+    pub const fn of_record(collection: CollectionNumber, record: RecordId) -> Self {
+        Self { collection, record, file: None }
+    }
 }

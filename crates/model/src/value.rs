@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::clear_value::Member;
-use crate::{ClearValue, FieldType, Malformed, Plaintext, RecordId, SubjectId, Timestamp, Wiping};
+use crate::{
+    ClearValue, FieldType, FileDescription, Malformed, Plaintext, RecordId, SubjectId, Timestamp,
+    Wiping,
+};
 
 /// A text value is cut off here, by refusing it.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -57,6 +60,11 @@ impl FieldType {
             Self::Subject => text(value)?.parse::<SubjectId>()?.as_bytes().to_vec(),
             Self::List(of) => list(of, value)?,
             Self::Json => tree(value)?,
+            Self::File => {
+                return Err(Malformed(
+                    "a file is sent by itself, to `…/files/` and the field's name",
+                ));
+            }
         };
         let bytes = Plaintext::new(bytes);
         if bytes.expose().len() > TEXT_BYTES_MAX {
@@ -124,6 +132,7 @@ impl FieldType {
             Self::Address | Self::Location | Self::Json => {
                 minicbor::decode(stored).map_err(|_| wrong)?
             }
+            Self::File => FileDescription::load(stored).map_err(|_| wrong)?.shown(),
         })
     }
 }

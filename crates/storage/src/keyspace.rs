@@ -5,8 +5,8 @@
 //! same table.
 
 use strongroom_model::{
-    BackendId, BlueprintId, ClassId, CollectionNumber, ErasureId, InvitationId, JobId, KeyId,
-    ReceiptId, RecordId, SessionId, SubjectId, TenantId, UserId,
+    BackendId, BlueprintId, ClassId, CollectionNumber, ErasureId, FileId, InvitationId, JobId,
+    KeyId, ReceiptId, RecordId, SessionId, SubjectId, TenantId, UserId,
 };
 
 use crate::RowKey;
@@ -159,6 +159,10 @@ row_kinds! {
     JobSpool = 0x45, Job;
     /// `job 16 | part u32 | line u64`. Why a row of a file became no record.
     JobReject = 0x46, TenantData;
+    /// `collection u32 | record 16 | file 16`. That a record has a file.
+    File = 0x47, Subject;
+    /// `tenant 16 | file 16`, provider only. A file that is being written, or is to be removed.
+    StrayFile = 0x48, TenantData;
 }
 
 impl RowKind {
@@ -202,7 +206,8 @@ impl RowKind {
             | Self::KnownTenant
             | Self::SubjectHead
             | Self::Record
-            | Self::ManifestEntry => true,
+            | Self::ManifestEntry
+            | Self::File => true,
             Self::Format
             | Self::Clock
             | Self::Restore
@@ -228,7 +233,8 @@ impl RowKind {
             | Self::JobMapping
             | Self::JobPart
             | Self::JobSpool
-            | Self::JobReject => false,
+            | Self::JobReject
+            | Self::StrayFile => false,
         }
     }
 }
@@ -593,6 +599,49 @@ pub fn records_prefix(tenant: TenantId, collection: CollectionNumber) -> RowKey 
     key(tenant, RowKind::Record, &[&collection.0.to_be_bytes()])
 }
 
+/// `tenant | 0x47 | collection u32 | record 16 | file 16`.
+pub fn file(
+    tenant: TenantId,
+    collection: CollectionNumber,
+    record: RecordId,
+    file: FileId,
+) -> RowKey {
+    let place: [&[u8]; 3] = [&collection.0.to_be_bytes(), record.as_bytes(), file.as_bytes()];
+    key(tenant, RowKind::File, &place)
+}
+
+/// What the files of a collection begin with: `tenant | 0x47 | collection u32`.
+pub fn files_prefix(tenant: TenantId, collection: CollectionNumber) -> RowKey {
+    key(tenant, RowKind::File, &[&collection.0.to_be_bytes()])
+}
+
+/// The collection, the record and the file of a file's key.
+pub fn parse_file(key: &RowKey) -> Option<(TenantId, CollectionNumber, RecordId, FileId)> {
+    let (tenant, parts) = parse_kind(key, RowKind::File)?;
+    let (collection, parts) = parts.split_first_chunk::<4>()?;
+    let (record, file) = parts.split_first_chunk::<16>()?;
+    let collection = CollectionNumber(u32::from_be_bytes(*collection));
+    Some((
+        tenant,
+        collection,
+        RecordId::from_bytes(*record),
+        FileId::from_bytes(file.try_into().ok()?),
+    ))
+}
+
+/// `provider | 0x48 | tenant 16 | file 16`.
+pub fn stray_file(tenant: TenantId, file: FileId) -> RowKey {
+    key(TenantId::PROVIDER, RowKind::StrayFile, &[tenant.as_bytes(), file.as_bytes()])
+}
+
+/// The tenant and the file of a stray file's key.
+pub fn parse_stray_file(key: &RowKey) -> Option<(TenantId, FileId)> {
+    let (_, parts) =
+        parse_kind(key, RowKind::StrayFile).filter(|(owner, _)| *owner == TenantId::PROVIDER)?;
+    let (tenant, file) = parts.split_first_chunk::<16>()?;
+    Some((TenantId::from_bytes(*tenant), FileId::from_bytes(file.try_into().ok()?)))
+}
+
 /// `tenant | 0x42 | subject 16 | number u32`.
 pub fn manifest_entry(tenant: TenantId, subject: SubjectId, number: u32) -> RowKey {
     key(tenant, RowKind::ManifestEntry, &[subject.as_bytes(), &number.to_be_bytes()])
@@ -776,6 +825,19 @@ mod tests {
                 &format!("4100000001{}", "09".repeat(16)),
             ),
             (
+                file(
+                    TENANT,
+                    CollectionNumber(1),
+                    RecordId::from_bytes(id),
+                    FileId::from_bytes([8; 16]),
+                ),
+                &format!("4700000001{}{}", "09".repeat(16), "08".repeat(16)),
+            ),
+            (
+                stray_file(TENANT, FileId::from_bytes(id)),
+                &format!("48{}{}", "07".repeat(16), "09".repeat(16)),
+            ),
+            (
                 manifest_entry(TENANT, SubjectId::from_bytes(id), 16),
                 &format!("42{}00000010", "09".repeat(16)),
             ),
@@ -812,6 +874,12 @@ mod tests {
             parse_job_spool(&job_spool(TENANT, job_id, 1, 2, 3)),
             Some((TENANT, job_id, 1, 2, 3))
         );
+        let file_id = FileId::from_bytes([6; 16]);
+        assert_eq!(
+            parse_file(&file(TENANT, CollectionNumber(77), record_id, file_id)),
+            Some((TENANT, CollectionNumber(77), record_id, file_id))
+        );
+        assert_eq!(parse_stray_file(&stray_file(TENANT, file_id)), Some((TENANT, file_id)));
         assert_eq!(
             parse_id(&subject_head(TENANT, subject)),
             Some((TENANT, RowKind::SubjectHead, [3; 16]))

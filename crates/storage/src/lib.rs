@@ -1,5 +1,5 @@
 //! The store: an ordered, transactional, durable key-value store with a journal of audit lines
-//! beside it, and the engines that implement it.
+//! beside it, and the engines that implement it; and the places where sealed files lie.
 //!
 //! This crate knows rows, their versions, their order on disk, what is durable and in which order
 //! commits and reads happened; `keyspace` names every kind of row. It does *not* know keys or
@@ -9,6 +9,7 @@
 pub mod keyspace;
 
 mod batch;
+mod blobs;
 mod chain;
 mod embedded;
 mod error;
@@ -26,6 +27,10 @@ mod url;
 pub use batch::{
     BATCH_BYTES_MAX, BATCH_LINES_MAX, BATCH_ROWS_MAX, Batch, Expect, KEY_BYTES_MAX, LINE_BYTES_MAX,
     VALUE_BYTES_MAX,
+};
+pub use blobs::{
+    BLOB_PAGE_MAX, BlobError, BlobStore, BlobUrl, BlobUrlMalformed, BlobWriter, FolderBlobs,
+    MemoryBlobs,
 };
 pub use error::{OpenError, StoreError};
 pub use line::{Line, LinePlace, LinePlaced, LinePosition, LineRange};

@@ -15,6 +15,7 @@ pub mod classes;
 pub mod collections;
 pub mod erasures;
 pub mod exports;
+pub mod files;
 pub mod imports;
 pub mod integrity;
 pub mod invitations;
@@ -96,6 +97,7 @@ pub struct Vault {
     working: tokio::sync::Mutex<()>,
     worker: std::sync::OnceLock<[u8; 16]>,
     backup_places: std::sync::OnceLock<backups::Places>,
+    files: std::sync::OnceLock<files::Files>,
     /// Whether there is a job that another worker may have.
     jobs_wait: std::sync::atomic::AtomicBool,
     integrity: integrity::Integrity,
@@ -123,6 +125,7 @@ impl Vault {
             working: tokio::sync::Mutex::new(()),
             worker: std::sync::OnceLock::new(),
             backup_places: std::sync::OnceLock::new(),
+            files: std::sync::OnceLock::new(),
             jobs_wait: std::sync::atomic::AtomicBool::new(false),
             integrity: integrity::Integrity::default(),
             store,

@@ -64,6 +64,7 @@ fn head() -> RecordHead {
         changed_at: noon(),
         assignees: vec![],
         scope: vec![],
+        files: vec![],
     }
 }
 

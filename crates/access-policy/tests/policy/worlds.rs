@@ -439,6 +439,7 @@ fn record(dice: &mut Dice, number: usize, now: Timestamp) -> Entry {
             2 => vec![ScopeAttribute { field: FieldNumber(3), value: "north".into() }],
             _ => vec![ScopeAttribute { field: FieldNumber(3), value: "south".into() }],
         },
+        files: Vec::new(),
     };
     let state = if dice.chance(85) {
         SubjectState::Active

@@ -1,7 +1,6 @@
 //! Archives over HTTP: collections of a tenant as one sealed stream that is never kept.
 
 mod job;
-mod places;
 mod stream;
 pub(crate) mod wire;
 
@@ -12,8 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use strongroom_vault::archives::{self, ArchiveWriter, BeginArchive};
-
-pub(crate) use places::Places;
 
 use crate::extract::{Body, TenantCaller};
 use crate::problem::Problem;

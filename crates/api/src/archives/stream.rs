@@ -8,9 +8,9 @@ use strongroom_vault::VaultError;
 use strongroom_vault::archives::{self, Archive, ArchivePage, ArchiveWriter, FilesDigest, GivenUp};
 
 use super::job::ArchiveJob;
-use super::places::Place;
 use super::wire::{End, Manifest, Written};
 use crate::extract::Caller;
+use crate::places::Place;
 use crate::wire::write_lines;
 
 /// Records of one file of an archive. A record has at most 64 KiB, so a file stays below 128 MiB even

@@ -108,7 +108,7 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the body is declared as packed. Nothing is unpacked here: a small body could become a
 /// large one.
-fn is_packed(headers: &HeaderMap) -> bool {
+pub(crate) fn is_packed(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

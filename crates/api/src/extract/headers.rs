@@ -76,7 +76,7 @@ pub(crate) fn reason(headers: &HeaderMap) -> Result<Option<Plaintext<String>>, P
 }
 
 /// What was percent-encoded (RFC 3986, 2.1); nothing for what is broken or no UTF-8.
-pub(super) fn percent_decoded(text: &str) -> Option<Plaintext<String>> {
+pub(crate) fn percent_decoded(text: &str) -> Option<Plaintext<String>> {
     let mut decoded = Plaintext::new(Vec::with_capacity(text.len()));
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use strongroom_model::{
-    BackendId, BlueprintName, ClassName, CollectionName, ErasureId, JobId, KeyId, ReceiptId,
-    RecordId, SubjectId, TenantId, UserId,
+    BackendId, BlueprintName, ClassName, CollectionName, ErasureId, FieldName, JobId, KeyId,
+    ReceiptId, RecordId, SubjectId, TenantId, UserId,
 };
 
 use super::headers::percent_decoded;
@@ -40,6 +40,7 @@ path!(/** The number of a part in the path. */ PartPath, "part", u32);
 path!(/** The permission class in the path, by its name. */ ClassPath, "class", ClassName);
 path!(/** The collection in the path, by its name. */ CollectionPath, "collection", CollectionName);
 path!(/** The record in the path. */ RecordPath, "record", RecordId);
+path!(/** The field in the path, by its name. */ FieldPath, "field", FieldName);
 path!(/** The subject in the path. */ SubjectPath, "subject", SubjectId);
 path!(/** The erasure in the path. */ ErasurePath, "erasure", ErasureId);
 path!(/** The receipt in the path. */ ReceiptPath, "receipt", ReceiptId);

@@ -244,6 +244,18 @@ const CODES: &[Code] = &[
         "Choose another name.",
     ),
     (
+        "no_place_for_files",
+        409,
+        "The server was started without a place for files.",
+        "Have whoever runs the server name one with `--files`.",
+    ),
+    (
+        "file_given_up",
+        409,
+        "The file was taken for lost while it was sent, and what had come of it was removed.",
+        "Send it again.",
+    ),
+    (
         "no_purpose",
         409,
         "The collection has no purpose, so it takes no records.",
@@ -390,6 +402,18 @@ const CODES: &[Code] = &[
         "Send less at a time; an import takes 8 MiB, everything else 1 MiB or less.",
     ),
     (
+        "file_too_large",
+        413,
+        "The file is above the server's bound, `--largest-file`.",
+        "Send a smaller one, or have the bound raised by whoever runs the server.",
+    ),
+    (
+        "range_not_satisfiable",
+        416,
+        "The range begins after the end of the file; `Content-Range` says how long the file is.",
+        "Ask for a range within it.",
+    ),
+    (
         "unsupported_media_type",
         415,
         "The body is not declared as JSON.",
@@ -459,6 +483,12 @@ const CODES: &[Code] = &[
         "Send the request again after `Retry-After`.",
     ),
     (
+        "too_many_uploads",
+        503,
+        "As many files are being sent as may be at a time: 16, or 4 of the tenant.",
+        "Send the request again after `Retry-After`.",
+    ),
+    (
         "too_many_archives",
         503,
         "As many archives are being made as may be at a time: 16, or 4 of the tenant.",
@@ -524,6 +554,9 @@ fn problems() -> Vec<Problem> {
         Problem::unknown_host(),
         Problem::unlocking_already(),
         Problem::archiving_already(),
+        Problem::uploading_already(),
+        Problem::file_too_large(1),
+        Problem::range_not_satisfiable(1, &[]),
         UnlockError::WrongKey.into(),
     ];
     let errors = [

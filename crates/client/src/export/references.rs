@@ -132,7 +132,8 @@ pub(crate) fn target(kind: &FieldType) -> Option<CollectionName> {
         | FieldType::Location
         | FieldType::Credential
         | FieldType::Subject
-        | FieldType::Json => None,
+        | FieldType::Json
+        | FieldType::File => None,
     }
 }
 

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use strongroom_crypto::prf::{Cover, SEED_BYTES};
-use strongroom_crypto::{Error, Key, MessagePurpose, SystemRng, record, root, seal_key, stream};
+use strongroom_crypto::stream::StreamSealer;
+use strongroom_crypto::{
+    Error, Key, MessagePurpose, SystemRng, hash, record, root, seal_key, stream,
+};
 use strongroom_model::InstallId;
 
-use crate::{key, place};
+use crate::{Broken, Fixed, key, place};
 
 proptest! {
     #[test]
@@ -17,6 +20,29 @@ proptest! {
             let opened = stream::open(&key(1), &place(purpose), &sealed).unwrap();
             prop_assert_eq!(opened.expose(), &plaintext);
         }
+    }
+
+    #[test]
+    fn a_stream_sealed_in_pieces_is_the_one_sealed_at_once(
+        plaintext in proptest::collection::vec(any::<u8>(), 0..40_000),
+        length in prop_oneof![Just(0usize), Just(16_384), Just(32_768), 0..40_000usize],
+        mut cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let plaintext = &plaintext[..length.min(plaintext.len())];
+        let (key, place) = (key(1), place(MessagePurpose::File));
+        let at_once = stream::seal(&key, &place, plaintext, &Fixed(vec![8; 24])).unwrap();
+        let mut cuts: Vec<usize> = cuts.drain(..).map(|cut| cut.index(plaintext.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut sealed = Vec::new();
+        let mut sealer = StreamSealer::begin(&mut sealed, &key, &place, &Fixed(vec![8; 24])).unwrap();
+        let mut begun = 0;
+        for cut in cuts {
+            sealer.push(&plaintext[begun..cut], &mut sealed).unwrap();
+            begun = cut;
+        }
+        sealer.push(&plaintext[begun..], &mut sealed).unwrap();
+        sealer.finish(&mut sealed).unwrap();
+        prop_assert_eq!(sealed, at_once);
     }
 
     #[test]
@@ -102,6 +128,25 @@ proptest! {
         if let Ok(read) = Cover::decode(&bytes) {
             prop_assert_eq!(encoded(&read), bytes);
         }
+    }
+}
+
+#[test]
+fn no_stream_begins_without_randomness() {
+    let begun =
+        StreamSealer::begin(&mut Vec::new(), &key(1), &place(MessagePurpose::File), &Broken);
+    assert_eq!(begun.err(), Some(Error::NoRandomness));
+}
+
+#[test]
+fn a_hash_of_pieces_is_that_of_the_whole() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
+    for length in [0, 1, 55, 56, 64, 65, 1000] {
+        let (one, two) = bytes[..length].split_at(length / 3);
+        let mut hasher = hash::Hasher::new();
+        hasher.update(one);
+        hasher.update(two);
+        assert_eq!(hasher.finish(), hash::sha256(&[&bytes[..length]]), "{length}");
     }
 }
 

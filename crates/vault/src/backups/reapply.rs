@@ -49,6 +49,10 @@ impl Vault {
                 stones.push(keyspace::tombstone(tenant, RowKind::Record, record, number));
                 superseded = Some(keyspace::tombstone(tenant, SUPERSEDED, record, number));
             }
+            if let (Some((_, number)), Some((_, _, _, file))) = (peeked, keyspace::parse_file(key))
+            {
+                stones.push(keyspace::tombstone(tenant, RowKind::File, file.as_bytes(), number));
+            }
         }
         if self.is_any_there(&stones).await? {
             return Ok(Fate::Erased);

@@ -395,7 +395,11 @@ impl Restoring<'_> {
         };
         let Some((sealed, then)) = self.record(key, row).await? else { return Ok(false) };
         let Some(collection) = self.collections.get(&(tenant, number)) else { return Ok(false) };
-        if then.head.external_id != now.head.external_id || then.head.subject != now.head.subject {
+        // A file that the record had then is dead, if it has another one now.
+        if then.head.external_id != now.head.external_id
+            || then.head.subject != now.head.subject
+            || then.head.files != now.head.files
+        {
             return Ok(false);
         }
         let mut fields = Vec::new();
@@ -440,15 +444,33 @@ impl Restoring<'_> {
             };
             return Ok(list.is_ok_and(|list| list.is_some_and(|list| !is_listed(&list))));
         }
-        if kind != RowKind::ManifestEntry || !self.writes() {
+        if !self.writes() {
             return Ok(false);
         }
-        let (place, _) = self.vault.open_row::<RecordPlace>(key, row).await?;
-        let record = keyspace::record(tenant, place.collection, place.record);
+        let record = match (kind, keyspace::parse_file(key)) {
+            (RowKind::ManifestEntry, _) => {
+                let (place, _) = self.vault.open_row::<RecordPlace>(key, row).await?;
+                let record = keyspace::record(tenant, place.collection, place.record);
+                if place.file.is_none() {
+                    return self.is_entered_otherwise(key, record).await;
+                }
+                record
+            }
+            (_, Some((_, collection, record, _))) => keyspace::record(tenant, collection, record),
+            (_, None) => return Ok(false),
+        };
+        Ok(self.vault.store.get_many(&[record]).await?.iter().all(Option::is_none))
+    }
+
+    /// Whether a record is not there, or was corrected since and is entered under another number.
+    async fn is_entered_otherwise(
+        &self,
+        entry: &RowKey,
+        record: RowKey,
+    ) -> Result<bool, RestoreProblem> {
         let found = self.vault.store.get_many(&[record]).await?.into_iter().flatten().next();
         let present = found.map(SealedRecord::parse).transpose()?.map(|found| found.place.number);
-        // A record that was corrected since is entered under its present number.
-        let entered = keyspace::parse_manifest_entry(key).map(|(_, _, number)| number);
+        let entered = keyspace::parse_manifest_entry(entry).map(|(_, _, number)| number);
         Ok(present.is_none() || present != entered)
     }
 

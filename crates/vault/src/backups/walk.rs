@@ -35,9 +35,10 @@ pub(super) struct Place {
 }
 
 /// The kinds that are read one after the other, from the first to the last of each pair.
-const STEPS: [(RowKind, RowKind); 9] = [
+const STEPS: [(RowKind, RowKind); 10] = [
     (RowKind::Idempotency, RowKind::Idempotency),
     (RowKind::Record, RowKind::Record),
+    (RowKind::File, RowKind::File),
     (RowKind::ManifestEntry, RowKind::ManifestEntry),
     (RowKind::ClassList, RowKind::ClassList),
     (RowKind::BlueprintList, RowKind::BlueprintList),

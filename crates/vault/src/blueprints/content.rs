@@ -10,6 +10,7 @@ use strongroom_model::{
 
 use crate::classes::{Template, check_terms};
 use crate::collections::{FIELDS_MAX, references};
+use crate::files::{TOO_MANY_FILES, too_many_files};
 use crate::{Flaw, VaultError};
 
 /// A blueprint has at most so many collections.
@@ -198,6 +199,9 @@ fn check_collection(
         let detail = "a collection has at most 500 fields, retired ones included";
         return flaws.add(format!("{at}/fields"), detail);
     }
+    if too_many_files(collection.fields.iter().map(|field| &field.kind)) {
+        flaws.add(format!("{at}/fields"), TOO_MANY_FILES);
+    }
     let mut numbers: BTreeSet<FieldNumber> = BTreeSet::new();
     let mut names: BTreeSet<&FieldName> = BTreeSet::new();
     for (place, field) in collection.fields.iter().enumerate() {
@@ -237,6 +241,9 @@ fn check_field(
     if field.mask.is_some_and(|mask| !field.kind.takes(mask)) {
         let detail = "this mask cannot be applied to values of this type";
         flaws.add(format!("{at}/mask"), detail);
+    }
+    if field.required && !field.kind.can_be_required() {
+        flaws.add(format!("{at}/required"), "a field of this type cannot be required");
     }
     if field.scope && !field.kind.can_scope() {
         let detail = "only text, boolean and choice can be used for row scopes";

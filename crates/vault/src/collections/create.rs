@@ -7,6 +7,7 @@ use strongroom_model::{
 };
 
 use crate::collections::{CollectionList, Entry};
+use crate::files::{TOO_MANY_FILES, too_many_files};
 use crate::idempotency::Before;
 use crate::rows::OwnerLeaf;
 use crate::snapshot::{Snapshot, Versioned, attempt};
@@ -189,6 +190,10 @@ pub(crate) fn declare(
             "a collection has at most 500 fields, retired ones included",
         ));
     }
+    let kinds = present.iter().map(|field| &field.kind).chain(new.iter().map(|field| &field.kind));
+    if too_many_files(kinds) {
+        return Err(VaultError::invalid("/fields", TOO_MANY_FILES));
+    }
     for (place, field) in new.iter().enumerate() {
         let mut flaw = |part: &str, detail: &str| {
             flaws.push(Flaw {
@@ -205,6 +210,9 @@ pub(crate) fn declare(
         let mask = field.mask.unwrap_or_else(|| field.kind.default_mask());
         if !field.kind.takes(mask) {
             flaw("mask", "this mask cannot be applied to values of this type");
+        }
+        if field.required && !field.kind.can_be_required() {
+            flaw("required", "a field of this type cannot be required");
         }
         if field.scope && !field.kind.can_scope() {
             flaw("scope", "only text, boolean and choice can be used for row scopes");
@@ -264,6 +272,7 @@ pub(crate) fn references(kind: &FieldType) -> Option<&CollectionName> {
         | FieldType::Location
         | FieldType::Credential
         | FieldType::Subject
-        | FieldType::Json => None,
+        | FieldType::Json
+        | FieldType::File => None,
     }
 }

@@ -52,7 +52,12 @@ fn at_once(stones: impl Iterator<Item = Tombstone>) -> Vec<Tombstone> {
     taken
 }
 
-/// Whether a tombstone stands for an old version of a record, which nobody has asked to erase by itself.
+/// Whether nobody has asked to erase by itself what a tombstone stands for: it went with a change.
+fn goes_by_the_way(stone: &Tombstone) -> bool {
+    is_superseded(stone) || stone.kind == RowKind::File
+}
+
+/// Whether a tombstone stands for an old version of a record.
 fn is_superseded(stone: &Tombstone) -> bool {
     stone.kind == SUPERSEDED
 }
@@ -75,13 +80,14 @@ impl Vault {
     /// [`VaultError::Unavailable`] if a holder or the store is: it goes on when they are back.
     pub(crate) async fn carry_out_erasures(&self) -> Result<usize, VaultError> {
         let _one_at_a_time = self.erasing.lock().await;
-        let (mut superseded, asked_for): (Vec<_>, Vec<_>) =
+        let (mut superseded, mut asked_for): (Vec<_>, Vec<_>) =
             self.keyring.tombstones_pending().await?.into_iter().partition(is_superseded);
         // Old versions go with the next erasure, and wait for one no longer than their interval.
         if asked_for.is_empty() && !self.old_versions_are_due() {
             superseded.clear();
         }
-        // Those of a record go no later than the record, whose receipt covers them.
+        // A record's files and old versions die no later than the record, whose receipt covers them.
+        asked_for.sort_by_key(|stone| stone.kind != RowKind::File);
         let pending = at_once(superseded.into_iter().chain(asked_for));
         if pending.is_empty() {
             return Ok(0);
@@ -93,13 +99,13 @@ impl Vault {
         for stone in &pending {
             self.forget_opened(stone.tenant);
         }
-        let (superseded, asked_for): (Vec<_>, Vec<_>) =
-            pending.iter().cloned().partition(is_superseded);
+        let (by_the_way, asked_for): (Vec<_>, Vec<_>) =
+            pending.iter().cloned().partition(goes_by_the_way);
         for stone in &asked_for {
             attempt(|| self.settle(stone, &outcome)).await?;
         }
-        if outcome.complete && !superseded.is_empty() {
-            self.settle_old_versions(&superseded, &outcome).await?;
+        if outcome.complete {
+            self.settle_by_the_way(&by_the_way, &outcome).await?;
         }
         Ok(if outcome.complete { pending.len() } else { 0 })
     }
@@ -115,9 +121,10 @@ impl Vault {
         due
     }
 
-    /// Step 5 for old versions of records: what is left of their keys shows that they are gone, so their
-    /// tombstones go. The change that superseded one is on record, and nobody is given a receipt for it.
-    async fn settle_old_versions(
+    /// Step 5 for old versions of records and for files: what is left of their seed shows that they are gone,
+    /// so their tombstones go. The change that did away with them is on record, and nobody is given a
+    /// receipt for it.
+    async fn settle_by_the_way(
         &self,
         stones: &[Tombstone],
         outcome: &ShredOutcome,
@@ -149,7 +156,9 @@ impl Vault {
                     Err(VaultError::Erased(_)) => continue,
                     place => place?.0,
                 };
-                if let Some(external_id) = self.external_id_at(tenant, place).await? {
+                if place.file.is_none()
+                    && let Some(external_id) = self.external_id_at(tenant, place).await?
+                {
                     values.entry(place.collection).or_default().push(external_id);
                 }
             }

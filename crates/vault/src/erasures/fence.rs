@@ -4,12 +4,13 @@
 use strongroom_keyring::{Half, ShredTarget, Tombstone};
 use strongroom_model::{
     AuditEvent, Collection, CollectionNumber, Erasure, ErasureGround, ErasureId, ErasureState,
-    ErasureTarget, ExternalId, Principal, RecordId, SubjectHead, Tenant, TenantId,
+    ErasureTarget, ExternalId, FilePlace, Principal, RecordId, SubjectHead, Tenant, TenantId,
 };
 use strongroom_storage::keyspace::RowKind;
 use strongroom_storage::{Batch, Expect, LinePlaced};
 
 use crate::collections::CollectionList;
+use crate::files::FileOwner;
 use crate::index::{self, Index};
 use crate::records::Place;
 use crate::rows::OwnerLeaf;
@@ -32,6 +33,7 @@ pub(crate) struct RecordTarget<'r> {
     pub(crate) subject: &'r Loaded<SubjectHead>,
     pub(crate) place: Place,
     pub(crate) external_id: Option<ExternalId>,
+    pub(crate) files: Vec<FilePlace>,
 }
 
 impl<'v> Fence<'v> {
@@ -61,7 +63,7 @@ impl<'v> Fence<'v> {
         let values: Vec<String> = external_ids.map(ToString::to_string).collect();
         for target in targets {
             refuse_held(target.subject)?;
-            self.cut(&target);
+            self.cut(&target).await?;
         }
         if !values.is_empty() {
             self.index_pages += index::forget(snapshot, &mut self.batch, index, &values).await?;
@@ -69,8 +71,18 @@ impl<'v> Fence<'v> {
         Ok(())
     }
 
-    /// Takes a record's rows away and punctures its number.
-    fn cut(&mut self, target: &RecordTarget<'_>) {
+    /// Takes a record's rows away and punctures its number, and those of its files.
+    async fn cut(&mut self, target: &RecordTarget<'_>) -> Result<(), VaultError> {
+        let owner = FileOwner {
+            tenant: self.tenant,
+            collection: target.collection.number,
+            record: target.record,
+            subject: target.subject.id,
+            slot: target.place.slot,
+        };
+        for place in &target.files {
+            self.vault.doom_file(&mut self.batch, &owner, *place).await?;
+        }
         self.batch.delete(keyspace::record(self.tenant, target.collection.number, target.record));
         self.batch.delete(keyspace::manifest_entry(
             self.tenant,
@@ -88,6 +100,7 @@ impl<'v> Fence<'v> {
                 numbers: vec![target.place.number],
             },
         });
+        Ok(())
     }
 
     /// A person: the seed dies, and with it all that is sealed under its numbers. The index entries

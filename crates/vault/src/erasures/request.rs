@@ -1,8 +1,8 @@
 //! Somebody who may erase asks for an erasure and gets it carried out, with a receipt.
 
 use strongroom_model::{
-    Action, AuditObject, CollectionName, Erasure, ErasureGround, ErasureTarget, RecordId, Retained,
-    SubjectId, TenantId,
+    Action, AuditObject, CollectionName, Erasure, ErasureGround, ErasureTarget, RecordId,
+    RecordPlace, Retained, SubjectId, TenantId,
 };
 use strongroom_storage::{KeyRange, LinePlaced, PAGE_MAX};
 
@@ -138,6 +138,7 @@ async fn fence(
                 subject: &subject,
                 place: sealed.place,
                 external_id: opened.head.external_id.clone(),
+                files: opened.head.files.clone(),
             };
             fence.record(&mut snapshot, record).await?;
             target
@@ -313,18 +314,20 @@ async fn preview(
             let found = snapshot.subject(tenant, *subject).await?.ok_or(VaultError::NotFound)?;
             let prefix = keyspace::manifest_prefix(tenant, *subject);
             let rows = vault.store.scan(&KeyRange::prefix(prefix.as_bytes()), PAGE_MAX).await?;
-            if let Some(hold) = found.holds.first() {
-                for (key, row) in &rows {
-                    let (place, _) =
-                        vault.open_row::<strongroom_model::RecordPlace>(key, row).await?;
-                    retained.push(Retained {
-                        record: place.record,
-                        ground: hold.ground.clone(),
-                        until: None,
-                    });
+            let mut records = 0;
+            for (key, row) in &rows {
+                let (place, _) = vault.open_row::<RecordPlace>(key, row).await?;
+                if place.file.is_some() {
+                    continue;
                 }
+                records += 1;
+                retained.extend(found.holds.first().map(|hold| Retained {
+                    record: place.record,
+                    ground: hold.ground.clone(),
+                    until: None,
+                }));
             }
-            rows.len() - retained.len()
+            records - retained.len()
         }
         TargetRef::Collection(name) => {
             let collection =

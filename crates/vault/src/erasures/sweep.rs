@@ -56,9 +56,11 @@ impl Vault {
         if present.into_iter().flatten().next().is_none() {
             return Ok(0);
         }
-        let prefix = KeyRange::prefix_of(tenant, RowKind::Record);
         let mine = subject.as_bytes().as_slice();
-        let mut cleared = self.clear_rows(prefix, |value| value.starts_with(mine)).await?;
+        let is_mine = |value: &[u8]| value.starts_with(mine);
+        let of_kind = |kind| KeyRange::prefix_of(tenant, kind);
+        let mut cleared = self.clear_files(of_kind(RowKind::File), is_mine).await?;
+        cleared += self.clear_rows(of_kind(RowKind::Record), is_mine).await?;
         let manifest = keyspace::manifest_prefix(tenant, subject);
         cleared += self.clear_rows(KeyRange::prefix(manifest.as_bytes()), |_| true).await?;
         // The head goes last: as long as it is there, the sweep is not done.
@@ -73,8 +75,10 @@ impl Vault {
         tenant: TenantId,
         number: CollectionNumber,
     ) -> Result<usize, VaultError> {
+        let files = keyspace::files_prefix(tenant, number);
+        let mut cleared = self.clear_files(KeyRange::prefix(files.as_bytes()), |_| true).await?;
         let records = keyspace::records_prefix(tenant, number);
-        let mut cleared = self.clear_rows(KeyRange::prefix(records.as_bytes()), |_| true).await?;
+        cleared += self.clear_rows(KeyRange::prefix(records.as_bytes()), |_| true).await?;
         for kind in [RowKind::IndexEntry, RowKind::IndexPage] {
             let prefix =
                 [tenant.as_bytes().as_slice(), &[kind.number()], &number.0.to_be_bytes()].concat();
@@ -84,8 +88,9 @@ impl Vault {
     }
 
     async fn clear_tenant(&self, tenant: TenantId) -> Result<usize, VaultError> {
-        let mut cleared = 0;
-        for kind in RowKind::ALL {
+        let files = KeyRange::prefix_of(tenant, RowKind::File);
+        let mut cleared = self.clear_files(files, |_| true).await?;
+        for kind in RowKind::ALL.iter().filter(|kind| **kind != RowKind::File) {
             match kind.owner() {
                 Owner::TenantData | Owner::Subject | Owner::Job | Owner::Day => {
                     cleared +=

@@ -28,6 +28,7 @@ impl Vault {
         // What keeps a job from going on does not keep what erasures left.
         let jobs = self.run_jobs().await;
         self.sweep_all().await?;
+        self.clear_strays().await?;
         jobs
     }
 

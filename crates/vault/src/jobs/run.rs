@@ -63,7 +63,7 @@ impl Vault {
     }
 
     /// Who works on jobs here: random, and another one at each start.
-    fn worker(&self) -> Result<[u8; 16], VaultError> {
+    pub(crate) fn worker(&self) -> Result<[u8; 16], VaultError> {
         if let Some(worker) = self.worker.get() {
             return Ok(*worker);
         }

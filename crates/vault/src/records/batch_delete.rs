@@ -95,6 +95,7 @@ async fn once(
         subject: &one.subject,
         place: one.sealed.place,
         external_id: one.opened.head.external_id.clone(),
+        files: one.opened.head.files.clone(),
     });
     fence.records(&mut snapshot, targets.collect()).await?;
     let erasures = going.iter().map(|one| {

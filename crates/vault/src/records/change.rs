@@ -190,14 +190,7 @@ pub(crate) async fn prepare(
     };
     let head = changed_head(vault, &opened, &written, &checked, assignees);
     let mut fields = checked.fields;
-    scrub_once(|| {
-        for number in opened.fields() {
-            if !written.contains(&FieldNumber(number)) {
-                fields.push((FieldNumber(number), opened.open(number)?.ok_or_else(damaged)?));
-            }
-        }
-        Ok::<_, VaultError>(())
-    })?;
+    fields.extend(scrub_once(|| kept_fields(&opened, &written))?);
     // What the change makes of the record must be within the caller's rows too.
     if let Err(refusal) = decide_as(&head, Action::Update, asked) {
         return Err(VaultError::Refused(refusal));
@@ -238,6 +231,15 @@ fn superseding(
         refuse_held(subject)?;
     }
     Ok(correction || (collection.forgets_old_versions && subject.holds.is_empty()))
+}
+
+/// What a change leaves as it is: all fields but those that are written, opened to be sealed anew.
+pub(crate) fn kept_fields(
+    opened: &Opened,
+    written: &[FieldNumber],
+) -> Result<Vec<(FieldNumber, Plaintext<Vec<u8>>)>, VaultError> {
+    let kept = opened.fields().map(FieldNumber).filter(|number| !written.contains(number));
+    kept.map(|number| Ok((number, opened.open(number.0)?.ok_or_else(damaged)?))).collect()
 }
 
 /// The numbers of the fields that are sent, ascending, and what names no field: whoever may not change

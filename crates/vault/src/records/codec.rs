@@ -60,7 +60,8 @@ impl Opened {
         Ok(self.body.open_field_into(field, out)?)
     }
 
-    /// The same, for a field that is kept: only the re-sealing of a changed record calls it.
+    /// The same, for a field that is kept: the re-sealing of a changed record calls it, and
+    /// [`crate::records::view::disclose_file`].
     pub(crate) fn open(&self, field: u32) -> Result<Option<Plaintext<Vec<u8>>>, VaultError> {
         Ok(self.body.open_field(field)?)
     }

@@ -62,6 +62,7 @@ async fn once(
         subject: &subject,
         place: sealed.place,
         external_id: opened.head.external_id.clone(),
+        files: opened.head.files.clone(),
     };
     let mut fence = Fence::new(vault, ctx.tenant());
     fence.record(&mut snapshot, target).await?;

@@ -4,8 +4,8 @@ use strongroom_access_policy::{FieldView, Permit, Shown, mask};
 use strongroom_crypto::scrub_once;
 use strongroom_model::{
     Action, AuditEvent, AuditObject, ClearValue, Collection, CollectionName, ExternalId, Field,
-    FieldName, FieldNumber, Plaintext, Principal, RecordHead, RecordId, SubjectId, Timestamp,
-    UserId,
+    FieldName, FieldNumber, FileDescription, Plaintext, Principal, RecordHead, RecordId, SubjectId,
+    Timestamp, UserId,
 };
 use strongroom_storage::Committed;
 
@@ -113,11 +113,7 @@ pub(crate) fn disclose(
     ticket: &Ticket,
     record: &Known<'_>,
 ) -> Result<RecordView, VaultError> {
-    // A commit without a line proves nothing about this request.
-    if on_record.places().is_empty() {
-        return Err(VaultError::Internal("nothing was put on record".into()));
-    }
-    ticket.still_admitted()?;
+    check_opening(on_record, ticket)?;
     let (fields, masked) = scrub_once(|| open_shown(&permit.spend().fields, record))?;
     let head = record.head;
     Ok(RecordView {
@@ -132,6 +128,35 @@ pub(crate) fn disclose(
         fields,
         masked,
     })
+}
+
+/// Opens what is known of a file, as [`disclose`] opens a record.
+pub(crate) fn disclose_file(
+    permit: Permit,
+    on_record: &Committed,
+    ticket: &Ticket,
+    record: &Opened,
+    field: FieldNumber,
+) -> Result<FileDescription, VaultError> {
+    check_opening(on_record, ticket)?;
+    let shown = |view: &FieldView| match view.shown {
+        Shown::Clear => view.number == field,
+        Shown::Masked(_) => false,
+    };
+    if !permit.spend().fields.iter().any(shown) {
+        return Err(VaultError::Internal("a permit does not show the file".into()));
+    }
+    let stored = scrub_once(|| record.open(field.0))?.ok_or_else(damaged)?;
+    FileDescription::load(stored.expose()).map_err(|_| damaged())
+}
+
+/// Refuses to open what is not on record, or after the request's lease.
+fn check_opening(on_record: &Committed, ticket: &Ticket) -> Result<(), VaultError> {
+    // A commit without a line proves nothing about this request.
+    if on_record.places().is_empty() {
+        return Err(VaultError::Internal("nothing was put on record".into()));
+    }
+    ticket.still_admitted()
 }
 
 /// A record's fields as they are shown: in the clear, and what masks leave of them.

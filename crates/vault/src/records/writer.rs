@@ -204,6 +204,7 @@ impl<'v> Writer<'v> {
             changed_at: now,
             assignees,
             scope: checked.scope,
+            files: Vec::new(),
         };
         let id = RecordId::new(now, &*vault.rng)?;
         let granted = self.decide(ctx, who, id, &head, &checked.fields)?;
@@ -255,7 +256,7 @@ impl<'v> Writer<'v> {
         let entry = keyspace::manifest_entry(ctx.tenant(), subject, place.number);
         let manifest =
             OwnerLeaf::subject(subject, place.slot, place.epoch, strongroom_crypto::prf::MANIFEST);
-        let of_record = RecordPlace { collection: self.collection.number, record };
+        let of_record = RecordPlace::of_record(self.collection.number, record);
         let value = self.vault().seal_row(&entry, manifest, 1, &of_record).await?;
         self.batch.expect_absent(entry.clone()).put(entry, 1, value);
         Ok(())
@@ -355,6 +356,11 @@ impl<'v> Writer<'v> {
                 flaws.push(Flaw { pointer, detail: "the collection has no such field".to_owned() });
                 continue;
             };
+            if field.kind == FieldType::File && !(value.is_null() && whole) {
+                let detail = "a file is sent by itself, to `…/files/` and the field's name";
+                flaws.push(Flaw { pointer, detail: detail.to_owned() });
+                continue;
+            }
             if value.is_null() {
                 if field.required {
                     flaws

@@ -35,7 +35,8 @@ pub async fn records(
         let mut last = None;
         for (key, row) in rows.into_iter().take(page.limit) {
             let (place, _) = vault.open_row::<RecordPlace>(&key, &row).await?;
-            if let Some(collection) = snapshot.collection_of(tenant, place.collection).await?
+            if place.file.is_none()
+                && let Some(collection) = snapshot.collection_of(tenant, place.collection).await?
                 && !collection.erased
             {
                 items.push((collection.name.clone(), place.record));

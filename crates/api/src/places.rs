@@ -1,17 +1,17 @@
-//! How many archives are made at a time: each of them keeps a page of records in memory, for as long as
-//! its reader takes.
+//! How much of what takes long goes on at a time: archives, each of which keeps a page of records in memory
+//! for as long as its reader takes, and files that are sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use strongroom_model::TenantId;
 
-/// Archives that a server makes at a time.
-const ARCHIVES_MAX: usize = 16;
-/// Archives of one tenant at a time.
-const ARCHIVES_OF_TENANT_MAX: usize = 4;
+/// So many of them a server works on at a time.
+const PLACES_MAX: usize = 16;
+/// So many of one tenant.
+const PLACES_OF_TENANT_MAX: usize = 4;
 
-/// Who makes archives now.
+/// Who has a place now.
 #[derive(Default)]
 pub(crate) struct Places(Mutex<HashMap<TenantId, usize>>);
 
@@ -22,12 +22,12 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// A place for an archive of this tenant, if there is one.
+    /// A place for this tenant, if there is one.
     pub(crate) fn take(self: &Arc<Self>, tenant: TenantId) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = taken.values().sum();
         let own = taken.get(&tenant).copied().unwrap_or_default();
-        if all >= ARCHIVES_MAX || own >= ARCHIVES_OF_TENANT_MAX {
+        if all >= PLACES_MAX || own >= PLACES_OF_TENANT_MAX {
             return None;
         }
         taken.insert(tenant, own + 1);
