@@ -470,8 +470,8 @@ async fn a_copy_from_before_an_erasure_does_not_open_with_the_keys_of_now() {
     let photo = bytes(40_000, 5);
     assert_eq!(put(agency.owner(), &agency.file(0, "photo"), "*", &photo).await.status, 201);
     server.stop().await;
-    let home = server.folder().to_owned();
-    copy(&home, &home.join("before"));
+    let (home, before) = (server.folder().to_owned(), tempfile::TempDir::new().unwrap());
+    copy(&home, before.path());
     server.restart().await;
     let owner = server.again(agency.owner());
     let body = json!({"target": {"subject": agency.subjects[0]}, "ground": "subject_request"});
@@ -480,19 +480,19 @@ async fn a_copy_from_before_an_erasure_does_not_open_with_the_keys_of_now() {
     fs::rename(home.join("holder"), home.join("holder.now")).unwrap();
 
     // All of the copy, with the share of the root secret that it had, opens it.
-    let put_back = |holder: &str| {
+    let put_back = |holder: &Path| {
         for name in ["store", "files"] {
             fs::remove_dir_all(home.join(name)).unwrap();
-            copy(&home.join("before").join(name), &home.join(name));
+            copy(&before.path().join(name), &home.join(name));
         }
-        fs::copy(home.join(holder), home.join("holder")).unwrap();
+        fs::copy(holder, home.join("holder")).unwrap();
     };
-    put_back("before/holder");
+    put_back(&before.path().join("holder"));
     server.restart().await;
     assert!(server.again(agency.owner()).get(&agency.file(0, "photo")).await.bytes == photo);
     server.stop().await;
     // With the share of now it does not.
-    put_back("holder.now");
+    put_back(&home.join("holder.now"));
     server.restart_locked().await;
     let key = json!({"key": server.seal_key()});
     let unlocked = server.operator().post("/v1/system/unlock", key).await;
@@ -504,9 +504,7 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from == to.parent().unwrap() {
-            continue;
-        } else if from.is_dir() {
+        if from.is_dir() {
             copy(&from, &to);
         } else {
             fs::copy(from, to).unwrap();

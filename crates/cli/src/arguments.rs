@@ -135,6 +135,9 @@ pub(crate) enum Command {
     /// Entries of collections
     #[command(subcommand)]
     Records(commands::records::Records),
+    /// Files of records
+    #[command(subcommand)]
+    Files(commands::files::Files),
     /// The people whom records are about
     #[command(subcommand)]
     Subjects(commands::subjects::Subjects),

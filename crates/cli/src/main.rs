@@ -126,6 +126,7 @@ async fn signed_in(command: Command, session: &Session, common: &Common) -> Resu
         Command::Classes(command) => command.run(session).await,
         Command::Collections(command) => command.run(session).await,
         Command::Records(command) => command.run(session).await,
+        Command::Files(command) => command.run(session).await,
         Command::Subjects(command) => command.run(session).await,
         Command::Erasures(command) => command.run(session, common.reason.is_some()).await,
         Command::Receipts(command) => command.run(session).await,

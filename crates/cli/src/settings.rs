@@ -8,7 +8,9 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{Edge, Limits, TlsFiles};
 use strongroom_model::{BackupPlaceName, Malformed};
+use strongroom_storage::{BlobUrl, BlobUrlMalformed, StoreUrl};
 use strongroom_vault::backups::{FolderPlace, Places};
+use strongroom_vault::files::LARGEST_FILE_DEFAULT;
 
 use crate::exit::Failure;
 use crate::memory;
@@ -18,6 +20,10 @@ use crate::screen::Output;
 pub(crate) const DEFAULT_FILE: &str = "strongroom.toml";
 /// Where commands look for the server unless something else is said.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7800";
+/// Where files lie in the store's folder, unless another place is named.
+const FILES_FOLDER: &str = "files";
+/// The most that `--largest-file` can be: 1 TiB.
+const LARGEST_FILE_MAX: u64 = 1 << 40;
 /// Where the server listens unless something else is said.
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7800);
@@ -96,6 +102,12 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "NAME=FOLDER")]
     #[serde(default)]
     pub(crate) backup_place: Vec<String>,
+    /// Where the sealed bytes of files lie: `folder:FOLDER` [default: `files` in the store's folder]
+    #[arg(long, value_name = "URL", env = "STRONGROOM_FILES")]
+    pub(crate) files: Option<String>,
+    /// The size of the largest file, in bytes or as `500MiB`, `5GiB` [default: 5GiB]
+    #[arg(long, value_name = "SIZE", env = "STRONGROOM_LARGEST_FILE")]
+    pub(crate) largest_file: Option<String>,
     /// Let everybody ask as often as they can
     #[arg(long)]
     #[serde(default)]
@@ -164,6 +176,8 @@ impl ServeSettings {
             } else {
                 self.backup_place
             },
+            files: self.files.or_else(|| there.files.clone()),
+            largest_file: self.largest_file.or_else(|| there.largest_file.clone()),
             no_rate_limits: self.no_rate_limits || there.no_rate_limits,
             allow_core_dumps: self.allow_core_dumps || there.allow_core_dumps,
             lock_memory: self.lock_memory || there.lock_memory,
@@ -223,6 +237,34 @@ impl ServeSettings {
             }
         }
         Ok(places)
+    }
+
+    /// Where the bytes of files lie: as it is said, or beside the store; nowhere for a store that has no
+    /// folder.
+    pub(crate) fn place_for_files(&self, store: &StoreUrl) -> Result<Option<BlobUrl>, Failure> {
+        let Some(text) = &self.files else {
+            return Ok(store.path().map(|folder| BlobUrl::Folder(folder.join(FILES_FOLDER))));
+        };
+        let url = text.parse().map_err(|error: BlobUrlMalformed| {
+            Failure::usage(format!("`--files {text}`: {error}"))
+        });
+        url.map(Some)
+    }
+
+    /// How many bytes a file may have.
+    pub(crate) fn largest_file_bytes(&self) -> Result<u64, Failure> {
+        let Some(text) = &self.largest_file else { return Ok(LARGEST_FILE_DEFAULT) };
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
+        let mut sizes = units.iter().filter_map(|(unit, bits)| {
+            let digits = text.strip_suffix(unit)?;
+            let digits = digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)?;
+            digits.parse::<u64>().ok()?.checked_mul(1 << bits)
+        });
+        sizes.next().filter(|size| *size <= LARGEST_FILE_MAX).ok_or_else(|| {
+            let how =
+                "a size is a number of bytes, or one with `KiB`, `MiB`, `GiB` or `TiB`, up to 1TiB";
+            Failure::usage(format!("`--largest-file {text}`: {how}"))
+        })
     }
 
     /// What connections and requests may take.
@@ -325,6 +367,41 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_file_is_said_in_bytes_or_with_a_unit() {
+        for (text, bytes) in [
+            (None, Some(5 << 30)),
+            (Some("0"), Some(0)),
+            (Some("1048576"), Some(1 << 20)),
+            (Some("500MiB"), Some(500 << 20)),
+            (Some("1TiB"), Some(1 << 40)),
+            (Some("1025GiB"), None),
+            (Some("18446744073709551615KiB"), None),
+            (Some("-1"), None),
+            (Some("1GB"), None),
+            (Some("GiB"), None),
+            (Some(""), None),
+        ] {
+            let largest_file = text.map(str::to_owned);
+            let settings = ServeSettings { largest_file, ..ServeSettings::default() };
+            assert_eq!(settings.largest_file_bytes().ok(), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn files_lie_beside_the_store_unless_it_is_said() {
+        let place = |files: Option<&str>, store: &str| {
+            let files = files.map(str::to_owned);
+            let settings = ServeSettings { files, ..ServeSettings::default() };
+            let place = settings.place_for_files(&StoreUrl::parse(store).unwrap()).ok()?;
+            Some(place.map_or_else(|| "nowhere".to_owned(), |place| place.to_string()))
+        };
+        assert_eq!(place(None, "redb:a").as_deref(), Some("folder:a/files"));
+        assert_eq!(place(Some("folder:/b"), "redb:a").as_deref(), Some("folder:/b"));
+        assert_eq!(place(None, "postgres://u@h/d").as_deref(), Some("nowhere"));
+        assert_eq!(place(Some("/b"), "redb:a"), None);
+    }
+
+    #[test]
     fn rates_are_limited_unless_somebody_says_otherwise() {
         assert!(ServeSettings::default().limits().rates.is_some());
         let off = ServeSettings { no_rate_limits: true, ..ServeSettings::default() };
@@ -345,6 +422,8 @@ mod tests {
             host: vec!["f".to_owned()],
             trusted_proxy: vec!["g".to_owned()],
             backup_place: vec!["h=i".to_owned()],
+            files: Some("folder:j".to_owned()),
+            largest_file: Some("1GiB".to_owned()),
             no_rate_limits: true,
             allow_core_dumps: true,
             lock_memory: true,

@@ -177,6 +177,14 @@ impl<'c> Call<'c> {
         self
     }
 
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: &'static str, text: &str) -> Result<Self, ClientError> {
+        let value = HeaderValue::from_str(text)
+            .map_err(|_| ClientError::Header("a header has characters that may not stand there"))?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, ClientError> {
         let bytes = serde_json::to_vec(body)
             .map_err(|_| ClientError::Header("the request cannot be written as JSON"))?;
@@ -193,7 +201,24 @@ impl<'c> Call<'c> {
 
     /// Sends it and reads an answer of this shape.
     pub(crate) async fn read<T: DeserializeOwned>(self) -> Result<Answer<T>, ClientError> {
-        let (parts, got, body) = self.send().await?;
+        let answer = self.send().await?;
+        Self::value_of(answer)
+    }
+
+    /// The same with a body that comes piece by piece, for as long as it takes; once, because what has been
+    /// read of it cannot be read again.
+    pub(crate) async fn read_with<T: DeserializeOwned>(
+        mut self,
+        body: reqwest::Body,
+    ) -> Result<Answer<T>, ClientError> {
+        self.time = Some(Duration::from_secs(STREAM_SECONDS_MAX));
+        let answered = async { self.answer(self.response_to(Some(body)).await?).await };
+        Self::value_of(answered.await.map_err(|failed| failed.error)?)
+    }
+
+    fn value_of<T: DeserializeOwned>(
+        (parts, got, body): (Answer<()>, Got, Vec<u8>),
+    ) -> Result<Answer<T>, ClientError> {
         let value = serde_json::from_slice(&body).map_err(|_| ClientError::Unintelligible {
             status: got.status.as_u16(),
             reason: "its JSON has another shape",
@@ -299,11 +324,16 @@ impl<'c> Call<'c> {
     }
 
     async fn response(&self) -> Result<Response, Failed> {
+        self.response_to(self.body.clone().map(reqwest::Body::from)).await
+    }
+
+    /// The answer to it with this body.
+    async fn response_to(&self, body: Option<reqwest::Body>) -> Result<Response, Failed> {
         let url = self.client.address().url(&self.path, &self.query);
         let mut request = self.client.http().request(self.method.clone(), url);
         request = request.headers(self.client.headers().clone()).headers(self.headers.clone());
-        if let Some(body) = &self.body {
-            request = request.body(body.clone());
+        if let Some(body) = body {
+            request = request.body(body);
         }
         if let Some(time) = self.time {
             request = request.timeout(time);
@@ -312,7 +342,11 @@ impl<'c> Call<'c> {
     }
 
     async fn once(&self) -> Result<(Answer<()>, Got, Vec<u8>), Failed> {
-        let mut response = self.response().await?;
+        self.answer(self.response().await?).await
+    }
+
+    /// What an answer says, if it is a success.
+    async fn answer(&self, mut response: Response) -> Result<(Answer<()>, Got, Vec<u8>), Failed> {
         let status = response.status();
         let parts = Answer {
             value: (),
@@ -394,6 +428,16 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// The answer's status.
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        text(&self.response, name)
+    }
+
     /// The next part; nothing when all of them have come.
     ///
     /// # Errors

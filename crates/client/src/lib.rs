@@ -8,6 +8,7 @@
 
 pub mod archive;
 pub mod export;
+pub mod files;
 pub mod import;
 
 mod address;

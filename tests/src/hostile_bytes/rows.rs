@@ -10,12 +10,12 @@ use strongroom_model::{
     Blueprint, BlueprintClass, BlueprintCollection, BlueprintContent, BlueprintField, BlueprintId,
     BlueprintOfTenant, BlueprintVersion, ChoiceOption, ClassTerms, ClearValue, Collection,
     CollectionNumber, Consent, ConsentState, Erasure, ErasureGround, ErasureState, ErasureTarget,
-    Export, ExportFormat, ExportPart, Field, FieldNumber, FieldType, Given, GivenClass,
-    GivenCollection, Import, Invitation, Job, JobId, JobItem, JobKind, JobOutcome, JobPart,
-    JobReject, JobState, Lease, ManagedBy, Mask, NamedUser, OpenJob, OpenJobs, PermissionClass,
-    Principal, RecordHead, RecordId, RecordPlace, Recovery, RecoveryState, Rule, ScopeAttribute,
-    Session, SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState, Tenant, TenantId,
-    TenantState, Timestamp, User, UserId, UserState,
+    Export, ExportFormat, ExportPart, Field, FieldNumber, FieldType, FileId, FilePlace, Given,
+    GivenClass, GivenCollection, Import, Invitation, Job, JobId, JobItem, JobKind, JobOutcome,
+    JobPart, JobReject, JobState, Lease, ManagedBy, Mask, NamedUser, OpenJob, OpenJobs,
+    PermissionClass, Principal, RecordHead, RecordId, RecordPlace, Recovery, RecoveryState, Rule,
+    ScopeAttribute, Session, SubjectHead, SubjectId, SubjectKind, SubjectRule, SubjectState,
+    Tenant, TenantId, TenantState, Timestamp, User, UserId, UserState,
 };
 use strongroom_storage::RowKey;
 use strongroom_storage::keyspace;
@@ -173,6 +173,11 @@ pub(super) fn head_seeds() -> Vec<Seed> {
         changed_at: moment(),
         assignees: vec![UserId::from_bytes([5; 16])],
         scope: vec![ScopeAttribute { field: FieldNumber(2), value: "north".into() }],
+        files: vec![FilePlace {
+            field: FieldNumber(7),
+            file: FileId::from_bytes([5; 16]),
+            number: 18,
+        }],
     };
     let whole = minicbor::to_vec(&head).unwrap();
     let bare = RecordHead {
@@ -183,6 +188,7 @@ pub(super) fn head_seeds() -> Vec<Seed> {
         created_by: Principal::Anonymous,
         assignees: Vec::new(),
         scope: Vec::new(),
+        files: Vec::new(),
         ..head
     };
     vec![
@@ -350,8 +356,7 @@ pub(super) fn row_seeds() -> Vec<Seed> {
         holds: Vec::new(),
         created_at: moment(),
     };
-    let place =
-        RecordPlace { collection: CollectionNumber(1), record: RecordId::from_bytes([4; 16]) };
+    let place = RecordPlace::of_record(CollectionNumber(1), RecordId::from_bytes([4; 16]));
     let erasure = Erasure {
         id: strongroom_model::ErasureId::from_bytes([1; 16]),
         tenant: tenant.id,

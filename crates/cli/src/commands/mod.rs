@@ -11,6 +11,7 @@ pub(crate) mod classes;
 pub(crate) mod collections;
 pub(crate) mod erasures;
 pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod receipts;

@@ -48,6 +48,8 @@ impl Serve {
         let listen = settings.where_to_listen()?;
         let mut edge = settings.edge()?;
         let places = settings.backup_places()?;
+        let files = settings.place_for_files(&store)?;
+        let largest_file = settings.largest_file_bytes()?;
         let scheme = if edge.tls.is_some() { "https" } else { "http" };
         let key = settings.seal_key_file.as_deref().map(seal::from_file).transpose()?;
         let traces = collector.as_ref().map(Collector::begin).transpose()?;
@@ -63,6 +65,13 @@ impl Serve {
             .await
             .map_err(|error| with_holder(rejected(&error), holder.path()))?;
         vault.name_backup_places(places);
+        if let Some(files) = files {
+            let blobs = files.open().map_err(|error| {
+                let cause = error.source().map(ToString::to_string).unwrap_or_default();
+                Failure::local(format!("cannot use `{files}` for files: {error}: {cause}"))
+            })?;
+            vault.keep_files(blobs, largest_file);
+        }
         if let Some(key) = key {
             let unlocked = system::unlock(&vault, &key)
                 .await

@@ -24,7 +24,8 @@ use crate::{Vault, VaultError, integrity, keyspace};
 /// Rows that are looked at at a time.
 const ROWS_AT_ONCE: usize = 256;
 /// What is about persons, besides the heads of subjects.
-const DATA: [RowKind; 3] = [RowKind::Record, RowKind::ManifestEntry, RowKind::Idempotency];
+const DATA: [RowKind; 4] =
+    [RowKind::Record, RowKind::File, RowKind::ManifestEntry, RowKind::Idempotency];
 /// Bytes of rows above which a commit takes no more of them: 8 MiB.
 const COMMIT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -333,7 +334,7 @@ impl Restoring<'_> {
         key: &RowKey,
         row: &Row,
     ) -> Result<(), RestoreProblem> {
-        if kind == RowKind::ManifestEntry && self.holds_records {
+        if [RowKind::File, RowKind::ManifestEntry].contains(&kind) && self.holds_records {
             self.flush().await?;
         }
         if self.is_loose(kind, key, row).await? {

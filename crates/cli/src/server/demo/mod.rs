@@ -14,7 +14,8 @@ use strongroom_api::{Config, Limits, RunningServer, Server};
 use strongroom_client::{Client, Secret};
 use strongroom_keyring::SealMethod;
 use strongroom_model::Rng;
-use strongroom_storage::StoreUrl;
+use strongroom_storage::{BlobUrl, StoreUrl};
+use strongroom_vault::files::LARGEST_FILE_DEFAULT;
 use strongroom_vault::{Vault, tenants};
 use tracing::level_filters::LevelFilter;
 
@@ -24,7 +25,7 @@ use crate::server::seal::NewSeal;
 use crate::server::stop::Stopping;
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{Machine, init, logs, parse_store, quoted_url, words};
-use crate::settings::LogFormat;
+use crate::settings::{LogFormat, ServeSettings};
 
 /// Where the demonstration listens if that port is free.
 const USUAL_PORT: u16 = 7800;
@@ -58,6 +59,10 @@ impl Demo {
             tenants::Owner { name: "Demo Operator".parse().map_err(words)?, email: None };
         let (vault, invitation) =
             init::make(&store, &folder.path.join("holder"), &seal, operator, &machine).await?;
+        let files = ServeSettings::default().place_for_files(&store)?;
+        let files = files.unwrap_or_else(|| BlobUrl::Folder(folder.path.join("files")));
+        let blobs = files.open().map_err(|error| Failure::local(error.to_string()))?;
+        vault.keep_files(blobs, LARGEST_FILE_DEFAULT);
         let server = listen(self.port, &vault, &machine).await?;
         let working = tokio::spawn({
             let vault = vault.clone();

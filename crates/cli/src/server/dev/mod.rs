@@ -14,7 +14,7 @@ use strongroom_api::{Config, Server};
 use strongroom_client::{Client, Secret};
 use strongroom_keyring::{Holder, HolderId, Keyring, MemoryHolder, SealMethod};
 use strongroom_model::InstallId;
-use strongroom_storage::StoreUrl;
+use strongroom_storage::{MemoryBlobs, StoreUrl};
 use strongroom_vault::{Vault, system, tenants};
 use tokio::net::TcpListener;
 use tracing::level_filters::LevelFilter;
@@ -60,6 +60,7 @@ impl DevArguments {
         let outer = TcpListener::bind(listen).await.map_err(cannot)?;
         let address = outer.local_addr().map_err(cannot)?;
         let (vault, invitation) = make(&machine).await?;
+        vault.keep_files(Arc::new(MemoryBlobs::default()), settings.largest_file_bytes()?);
         let unlocker = Arc::new(HolderUnlocker(SealMethod::KeyFile));
         let inner = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let config = Config { listen: inner, limits: settings.limits() };
@@ -98,6 +99,8 @@ fn allowed(settings: &ServeSettings) -> Result<SocketAddr, Failure> {
         host,
         trusted_proxy,
         backup_place,
+        files,
+        largest_file: _,
         no_rate_limits: _,
         allow_core_dumps: _,
         lock_memory: _,
@@ -116,8 +119,10 @@ fn allowed(settings: &ServeSettings) -> Result<SocketAddr, Failure> {
             "`--dev` makes keys of its own and forgets them; it takes no holder and no seal key file",
         ));
     }
-    if !backup_place.is_empty() {
-        return Err(Failure::usage("`--dev` keeps nothing; it takes no `--backup-place`"));
+    if !backup_place.is_empty() || files.is_some() {
+        return Err(Failure::usage(
+            "`--dev` keeps nothing; it takes no `--backup-place` and no `--files`",
+        ));
     }
     let listen = listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     if !listen.ip().is_loopback() || *behind_proxy || !trusted_proxy.is_empty() {
