@@ -46,6 +46,8 @@ const ENDED: &str = "signal: 6 (SIGABRT)";
 /// How often it is looked whether the child has ended, and how long it may take.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const LOOKS_MAX: u32 = 6_000;
+/// As many of its last lines a child that ended is quoted with, the last one first.
+const LAST_LINES: usize = 4;
 
 /// The child: looks at a store. Without a subject it is no child and does nothing.
 #[test]
@@ -72,6 +74,21 @@ fn damage_to_a_store_of_fjall_is_told_at_once_or_by_a_check_of_everything() {
 #[test]
 fn damage_to_a_store_of_sled_is_told_at_once_or_by_a_check_of_everything() {
     damage_is_told("sled");
+}
+
+#[test]
+fn damage_to_a_journal_before_redb_is_told_at_once_or_by_a_check_of_everything() {
+    damage_is_told("redb+journal");
+}
+
+#[test]
+fn damage_to_a_journal_before_fjall_is_told_at_once_or_by_a_check_of_everything() {
+    damage_is_told("fjall+journal");
+}
+
+#[test]
+fn damage_to_a_journal_before_sled_is_told_at_once_or_by_a_check_of_everything() {
+    damage_is_told("sled+journal");
 }
 
 /// The positive control for what is missing: sled without the mark beside it.
@@ -106,13 +123,16 @@ fn damage_is_told(engine: &str) -> BTreeMap<String, u64> {
     let filled = whole.clone();
     let kind = engine.to_owned();
     fixture::run(async move { contents::fill(&kind, &filled).await });
-    assert_eq!(look(engine, &whole), "Whole");
-    let (mut counts, mut untold) = (BTreeMap::new(), Vec::new());
+    assert_eq!(look(engine, &whole).0, "Whole");
+    let (mut counts, mut untold, mut ended) = (BTreeMap::new(), Vec::new(), Vec::new());
     for seed in 0..flips {
         let copy = temporary.path().join("copy");
         copy_folder(&whole, &copy);
         let what = damage(&copy, &mut Chance(seed));
-        let seen = look(engine, &copy);
+        let (seen, complaint) = look(engine, &copy);
+        if seen == ENDED {
+            ended.push(format!("seed {seed}, {what}: {complaint}"));
+        }
         if !TOLD.contains(&seen.as_str()) {
             untold.push(format!("seed {seed}, {what}: {seen}"));
         }
@@ -120,19 +140,21 @@ fn damage_is_told(engine: &str) -> BTreeMap<String, u64> {
         fs::remove_dir_all(&copy).unwrap();
     }
     println!("{engine}: damaged {flips} times: {counts:?}");
+    ended.iter().for_each(|how| println!("{engine}: ended by {how}"));
     assert_eq!(untold, Vec::<String>::new(), "{engine}");
     counts
 }
 
-/// What a child sees of a store, or how it ended.
-fn look(engine: &str, folder: &Path) -> String {
+/// What a child sees of a store, or how it ended; and its last words if it had any.
+fn look(engine: &str, folder: &Path) -> (String, String) {
+    let complaints = folder.with_extension("complaints");
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_child_looks_at_a_damaged_store", "--nocapture"])
         .env(SUBJECT, engine)
         .env(FOLDER, folder)
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(fs::File::create(&complaints).unwrap())
         .spawn()
         .unwrap();
     for _ in 0..LOOKS_MAX {
@@ -140,13 +162,17 @@ fn look(engine: &str, folder: &Path) -> String {
             let ended = child.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&ended.stdout).into_owned();
             let seen = said.split_once("seen ").and_then(|(_, rest)| rest.split_once('.'));
-            return seen.map_or(format!("{}", ended.status), |(seen, _)| seen.to_owned());
+            let seen = seen.map_or(format!("{}", ended.status), |(seen, _)| seen.to_owned());
+            let complaints = fs::read(&complaints).unwrap();
+            let complaints = String::from_utf8_lossy(&complaints);
+            let last: Vec<&str> = complaints.lines().rev().take(LAST_LINES).collect();
+            return (seen, last.join(" | "));
         }
         thread::sleep(LOOK_EVERY);
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    "hung".to_owned()
+    ("hung".to_owned(), String::new())
 }
 
 /// Damages one file of the folder, each as likely as any other, and says how.

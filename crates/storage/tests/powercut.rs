@@ -127,6 +127,21 @@ fn sled_loses_nothing_to_a_kill_at_any_call() {
     nothing_is_lost_to_a_kill("sled");
 }
 
+#[test]
+fn a_journal_before_redb_loses_nothing_to_a_kill_at_any_call() {
+    nothing_is_lost_to_a_kill("redb+journal");
+}
+
+#[test]
+fn a_journal_before_fjall_loses_nothing_to_a_kill_at_any_call() {
+    nothing_is_lost_to_a_kill("fjall+journal");
+}
+
+#[test]
+fn a_journal_before_sled_loses_nothing_to_a_kill_at_any_call() {
+    nothing_is_lost_to_a_kill("sled+journal");
+}
+
 /// The positive control: what a kill leaves of a snapshot of sled keeps it from opening, and its own
 /// documents say nothing of it. All calls are tried, because few of them do this.
 #[test]
