@@ -45,6 +45,12 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// What came of samples in nanoseconds, in any order.
+    pub(crate) fn of(mut samples: Vec<u64>, span: Duration) -> Self {
+        samples.sort_unstable();
+        Self { sorted: samples, span }
+    }
+
     /// Answers in a second.
     pub(crate) fn rate(&self) -> f64 {
         count(self.sorted.len()) / self.span.as_secs_f64()
@@ -88,12 +94,11 @@ pub(crate) fn make(load: &Load) -> Result<Outcome, Failure> {
             std::thread::spawn(move || share(&load, thread, start))
         })
         .collect();
-    let mut sorted = Vec::new();
+    let mut samples = Vec::new();
     for thread in threads {
-        sorted.extend(thread.join().map_err(|_| "a thread of the load generator panicked")??);
+        samples.extend(thread.join().map_err(|_| "a thread of the load generator panicked")??);
     }
-    sorted.sort_unstable();
-    Ok(Outcome { sorted, span: load.turn.saturating_sub(load.warm) })
+    Ok(Outcome::of(samples, load.turn.saturating_sub(load.warm)))
 }
 
 /// What one thread does: its share of the connections on a runtime of its own.
@@ -139,10 +144,10 @@ async fn one(load: &Load, index: usize, start: Start) -> Result<Vec<u64>, Failur
         request.clear();
         (load.source)(load.numbers.fetch_add(1, Ordering::Relaxed), &mut request);
         connection.exchange(&request).await?.expect_success()?;
-        let took = begun.elapsed();
+        let took = begun.nanos();
         let at = start.elapsed();
         if at >= load.warm && at <= load.turn {
-            samples.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            samples.push(took);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
 
+mod arrangements;
 mod cluster;
 mod copy;
 mod customer;
@@ -23,8 +24,9 @@ mod storage;
 mod time;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::run::Wanted;
 use crate::sizes::Sizes;
@@ -38,11 +40,14 @@ strongroom-benches COMMAND
   run [--long | --dry] [--folder DIR] [--only PART[,PART]]
           measure everything and print a report in Markdown; --long takes more than two hours,
           --dry a minute or two, with figures that mean nothing.
-          Parts: requests, half-load, lasting, import, tenants, start, product, storage
+          Parts: requests, half-load, lasting, import, tenants, start, product, storage,
+          arrangements
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
           Cases: echo, read, create, create-external, list
           STRONGROOM_BENCH_ENGINE names the engine of the server's store, as in its URL.
+  store ENGINE WRITERS MILLISECONDS FOLDER
+          one turn of the part `arrangements`: commits to a new store, and prints its figures.
   serve echo | serve postgres SOCKETS
           a server that Strongroom is compared with, until its standard input ends";
 
@@ -65,6 +70,12 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
         ["load", case, connections, seconds, rest @ ..] => {
             run::load_alone(case, connections.parse()?, seconds.parse()?, &wanted(rest)?)
         }
+        ["store", engine, writers, milliseconds, folder] => arrangements::turn(
+            engine,
+            writers.parse()?,
+            Duration::from_millis(milliseconds.parse()?),
+            Path::new(folder),
+        ),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -95,10 +95,7 @@ impl Server {
     /// # Errors
     /// If the system does not tell.
     pub(crate) fn resident_bytes(&self) -> Result<usize, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kib =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-        Ok(kib.ok_or("no resident memory in /proc")?.parse::<usize>()? * 1_024)
+        memory_bytes(&self.child.id().to_string(), "VmRSS:")
     }
 
     /// The processor time that it has used so far: by itself, and by the system for it.
@@ -126,6 +123,20 @@ impl Drop for Server {
         }
         drop(self.child.wait());
     }
+}
+
+/// The most memory that this process has had, in bytes.
+///
+/// # Errors
+/// If the system does not tell.
+pub(crate) fn most_memory_bytes() -> Result<usize, Failure> {
+    memory_bytes("self", "VmHWM:")
+}
+
+fn memory_bytes(process: &str, what: &str) -> Result<usize, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib = status.lines().find_map(|line| line.strip_prefix(what)?.split_whitespace().next());
+    Ok(kib.ok_or("no resident memory in /proc")?.parse::<usize>()? * 1_024)
 }
 
 /// The machine's load over the last minute, as `uptime` shows it.

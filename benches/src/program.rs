@@ -1,5 +1,6 @@
 //! Strongroom itself: the program that users run, in an installation of its own.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,6 +19,7 @@ const LISTENING: &str = "listening on http://";
 /// A store, a holder and a seal key in a folder.
 pub(crate) struct Installation {
     folder: PathBuf,
+    engine: OsString,
 }
 
 impl Installation {
@@ -26,7 +28,16 @@ impl Installation {
     /// # Errors
     /// If the program is not there, or refuses.
     pub(crate) fn make(within: &Path) -> Result<Self, Failure> {
-        let made = Self { folder: within.join(NAME) };
+        let engine = std::env::var_os(ENGINE).unwrap_or_else(|| DEFAULT_ENGINE.into());
+        Self::make_of(within, engine)
+    }
+
+    /// As [`Installation::make`], with a store of this engine.
+    ///
+    /// # Errors
+    /// As [`Installation::make`].
+    pub(crate) fn make_of(within: &Path, engine: OsString) -> Result<Self, Failure> {
+        let made = Self { folder: within.join(NAME), engine };
         std::fs::create_dir(&made.folder)?;
         let mut init = made.command("init")?;
         init.arg("--invitation-file").arg(made.folder.join("invitation"));
@@ -58,6 +69,11 @@ impl Installation {
         Ok(std::fs::read_to_string(self.folder.join("invitation"))?.trim().to_owned())
     }
 
+    /// Where another server beside it may write its log.
+    pub(crate) fn log_of(&self, other: &str) -> PathBuf {
+        self.folder.join(format!("{other}.log"))
+    }
+
     /// The folder of the store, for when nobody serves it.
     pub(crate) fn store(&self) -> PathBuf {
         self.folder.join("store")
@@ -73,8 +89,7 @@ impl Installation {
         let mut command = Command::new(program);
         // Nothing of the tester's own settings.
         command.env_clear().current_dir(&self.folder).stdin(Stdio::null()).arg(verb);
-        let engine = std::env::var_os(ENGINE).unwrap_or_else(|| DEFAULT_ENGINE.into());
-        let store = format!("{}:{}", engine.display(), self.store().display());
+        let store = format!("{}:{}", self.engine.display(), self.store().display());
         command.arg("--store").arg(store);
         command.arg("--holder").arg(self.folder.join("holder"));
         command.arg("--seal-key-file").arg(self.folder.join("seal.key"));

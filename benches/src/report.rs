@@ -55,6 +55,25 @@ pub(crate) fn median(mut of: Vec<f64>) -> f64 {
     f64::midpoint(lower, upper)
 }
 
+/// The head of the table whose lines [`beside`] gives.
+pub(crate) const BESIDE: &str = "| case | store | ratio | requests/s | p50 ms | p99 ms | longest ms | processor µs |\n\
+     |---|---|---|---|---|---|---|---|";
+
+/// A line: one of two arrangements, with its ratio to the other, round by round.
+pub(crate) fn beside(name: &str, arrangement: &str, turns: &[Turn], other: &[Turn]) -> String {
+    let pairs = turns.iter().zip(other);
+    let ratio =
+        median(pairs.map(|(own, other)| own.outcome.rate() / other.outcome.rate()).collect());
+    let middle = |of: &dyn Fn(&Turn) -> f64| median(turns.iter().map(of).collect());
+    let [p50, p99, longest] =
+        [500, 990, 1_000].map(|permille| middle(&|turn| turn.outcome.quantile_ms(permille)));
+    format!(
+        "| {name} | {arrangement} | {ratio:.2} | {:.0} | {p50:.2} | {p99:.2} | {longest:.1} | {:.1} |",
+        middle(&|turn| turn.outcome.rate()),
+        middle(&|turn| turn.processor_us)
+    )
+}
+
 /// The table of requests in a closed loop. `echo` gives the case that others are compared with.
 pub(crate) fn requests(measured: &[Measured], echo: &str) -> String {
     let mut lines = vec![

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::Failure;
+use crate::arrangements::{self, ARRANGEMENTS};
 use crate::cluster::Cluster;
 use crate::copy;
 use crate::customer::Customer;
@@ -40,6 +41,9 @@ const LASTING: [&str; 3] = [READ, CREATE, LIST];
 const LASTING_TURNS: usize = 5;
 /// Connections that fill the peer's tables.
 const FILLERS: usize = 32;
+/// Connections that read beside those that create.
+const READERS: usize = 2;
+const READ_BESIDE: &str = "Strongroom: read with 2 connections beside 32 that create";
 
 /// What is wanted of a run.
 pub(crate) struct Wanted {
@@ -70,6 +74,8 @@ pub(crate) enum Part {
     Product,
     /// Commits of each engine of the store.
     Storage,
+    /// redb with and without a journal in front of it.
+    Arrangements,
 }
 
 impl FromStr for Part {
@@ -84,6 +90,7 @@ impl FromStr for Part {
             "start" => Self::Start,
             "product" => Self::Product,
             "storage" => Self::Storage,
+            "arrangements" => Self::Arrangements,
             other => return Err(format!("no part `{other}`").into()),
         })
     }
@@ -141,6 +148,9 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
         let table = storage::measure(folder.path(), sizes.turn, sizes.rounds)?;
         println!("### Commits of the store\n\n{table}\n");
     }
+    if wanted.has(Part::Arrangements) {
+        println!("### A journal in front of redb\n\n{}\n", arrangements(wanted)?);
+    }
     println!(
         "Took {:.0} s. The machine's load over a minute was {load_before} before and {} after.",
         begun.elapsed().as_secs_f64(),
@@ -160,7 +170,7 @@ pub(crate) fn load_alone(
     wanted: &Wanted,
 ) -> Result<(), Failure> {
     let folder = wanted.folder()?;
-    let world = World::without_peer(folder.path(), wanted.sizes)?;
+    let world = World::without_peer(&Installation::make(folder.path())?, wanted.sizes)?;
     let name = match name {
         "echo" => ECHO,
         "read" => READ,
@@ -169,7 +179,7 @@ pub(crate) fn load_alone(
         "list" => LIST,
         other => return Err(format!("no case `{other}`").into()),
     };
-    let case = world.cases.iter().find(|case| case.name == name).ok_or("no such case")?;
+    let case = world.case(name)?;
     eprintln!("process {}", world.servers.get(case.server).map_or(0, Server::id));
     let sizes = Sizes { turn: Duration::from_secs(seconds), ..wanted.sizes };
     let turn = world.turn(case, connections, sizes, None)?;
@@ -218,7 +228,7 @@ const FEW: &[usize] = &[32];
 
 impl World {
     fn make(folder: &Path, sizes: Sizes) -> Result<Self, Failure> {
-        let mut world = Self::without_peer(folder, sizes)?;
+        let mut world = Self::without_peer(&Installation::make(folder)?, sizes)?;
         match Cluster::start(folder)? {
             Some(cluster) => world.add_peer(folder, cluster, sizes)?,
             None => println!("PostgreSQL is not installed here: its cases are left out.\n"),
@@ -226,12 +236,12 @@ impl World {
         Ok(world)
     }
 
-    fn without_peer(folder: &Path, sizes: Sizes) -> Result<Self, Failure> {
-        let echo = Server::start(&["echo"], &folder.join("echo.log"))?;
+    fn without_peer(installation: &Installation, sizes: Sizes) -> Result<Self, Failure> {
+        let echo = Server::start(&["echo"], &installation.log_of("echo"))?;
         let sent = requests_of_customers("POST", "/echo", None, |json| json);
         let mut cases = vec![Case::new(ECHO, 0, BOTH, by_turns(sent))];
 
-        let (_, strongroom, tenant) = open_tenant(folder)?;
+        let (strongroom, tenant) = open_tenant(installation)?;
         say(&format!("importing {} records", sizes.population));
         let ids = tenant.import(&strongroom, 0..sizes.population)?;
         let token = tenant.token.clone();
@@ -288,6 +298,22 @@ impl World {
         let name = "PostgreSQL, sealed in the application: list of 100";
         self.cases.push(Case::new(name, server, FEW, by_turns(list)));
         Ok(())
+    }
+
+    /// What is asked of Strongroom under this name.
+    fn case(&self, name: &str) -> Result<&Case, Failure> {
+        Ok(self.cases.iter().find(|case| case.name == name).ok_or("no such case")?)
+    }
+
+    /// A turn of reads, a few at a time, while many create.
+    fn read_beside_creations(&self, sizes: Sizes) -> Result<Turn, Failure> {
+        let (create, read) = (self.case(CREATE)?, self.case(READ)?);
+        std::thread::scope(|scope| {
+            let creations = scope.spawn(|| self.turn(create, FILLERS, sizes, None));
+            let reads = self.turn(read, READERS, sizes, None);
+            creations.join().map_err(|_| "the thread of the creations panicked")??;
+            reads
+        })
     }
 
     /// One turn of one case.
@@ -347,7 +373,7 @@ fn closed_loop(world: &World, sizes: Sizes) -> Result<Vec<Measured>, Failure> {
 fn half_load(world: &World, closed: &[Measured], sizes: Sizes) -> Result<Vec<Measured>, Failure> {
     let mut half = Vec::new();
     for (name, _) in AIMS_MS {
-        let case = world.cases.iter().find(|case| case.name == name).ok_or("no such case")?;
+        let case = world.case(name)?;
         let full = closed.iter().find(|it| it.name == name).ok_or("no such case")?;
         half.push((case, full.rate() / 2.0, Measured { turns: Vec::new(), ..full.clone() }));
     }
@@ -364,7 +390,7 @@ fn half_load(world: &World, closed: &[Measured], sizes: Sizes) -> Result<Vec<Mea
 /// Our own cases, turn after turn without a pause, with a turn of the echo before each.
 fn lasting(wanted: &Wanted) -> Result<String, Failure> {
     let folder = wanted.folder()?;
-    let world = World::without_peer(folder.path(), wanted.sizes)?;
+    let world = World::without_peer(&Installation::make(folder.path())?, wanted.sizes)?;
     let find = |name: &str| world.cases.iter().find(|case| case.name == name).ok_or("no such case");
     let echo = find(ECHO)?;
     let mut lines = Vec::new();
@@ -401,7 +427,8 @@ fn import(wanted: &Wanted) -> Result<String, Failure> {
     for round in 1..=wanted.sizes.rounds {
         say(&format!("import, round {round} of {}, load {}", wanted.sizes.rounds, machine_load()));
         let folder = wanted.folder()?;
-        let (installation, server, tenant) = open_tenant(folder.path())?;
+        let installation = Installation::make(folder.path())?;
+        let (server, tenant) = open_tenant(&installation)?;
         let begun = Start::now();
         tenant.import(&server, 0..records)?;
         let imported = begun.elapsed().as_secs_f64();
@@ -479,7 +506,8 @@ fn tenants(wanted: &Wanted) -> Result<String, Failure> {
 fn start(wanted: &Wanted) -> Result<String, Failure> {
     let number = wanted.sizes.start;
     let folder = wanted.folder()?;
-    let (installation, server, tenant) = open_tenant(folder.path())?;
+    let installation = Installation::make(folder.path())?;
+    let (server, tenant) = open_tenant(&installation)?;
     say(&format!("importing {number} records for the start, load {}", machine_load()));
     let begun = Start::now();
     let ids = tenant.import(&server, 0..number)?;
@@ -517,14 +545,55 @@ fn product(wanted: &Wanted) -> Result<String, Failure> {
     product::measure(&server, &mut operator, shops, turn, rounds)
 }
 
+/// The store alone and over HTTP, with and without a journal in front of redb.
+fn arrangements(wanted: &Wanted) -> Result<String, Failure> {
+    let Sizes { turn, rounds, .. } = wanted.sizes;
+    let folder = wanted.folder()?;
+    let alone = arrangements::measure(folder.path(), turn, rounds)?;
+    let mut worlds = Vec::new();
+    for arrangement in ARRANGEMENTS {
+        let folder = folder.path().join(arrangement);
+        std::fs::create_dir(&folder)?;
+        let installation = Installation::make_of(&folder, arrangement.into())?;
+        worlds.push((arrangement, World::without_peer(&installation, wanted.sizes)?));
+    }
+    let mut lines = Vec::new();
+    for name in [CREATE, READ] {
+        let mut turns = ARRANGEMENTS.map(|_| Vec::new());
+        for _ in 0..rounds {
+            for ((_, world), turns) in worlds.iter().zip(&mut turns) {
+                turns.push(world.turn(world.case(name)?, FILLERS, wanted.sizes, None)?);
+            }
+        }
+        let [bare, _] = &turns;
+        for ((arrangement, _), turns) in worlds.iter().zip(&turns) {
+            lines.push(report::beside(name, arrangement, turns, bare));
+        }
+    }
+    let mut turns = ARRANGEMENTS.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for ((_, world), turns) in worlds.iter().zip(&mut turns) {
+            turns.push(world.read_beside_creations(wanted.sizes)?);
+        }
+    }
+    let [bare, _] = &turns;
+    for ((arrangement, _), turns) in worlds.iter().zip(&turns) {
+        lines.push(report::beside(READ_BESIDE, arrangement, turns, bare));
+    }
+    Ok(format!(
+        "{alone}\n\nOver HTTP, {FILLERS} connections, the same turns; where reads go on beside creations the processor's time is that of both:\n\n{}\n{}",
+        report::BESIDE,
+        lines.join("\n")
+    ))
+}
+
 /// A new server with one tenant.
-fn open_tenant(folder: &Path) -> Result<(Installation, Server, Tenant), Failure> {
-    let installation = Installation::make(folder)?;
+fn open_tenant(installation: &Installation) -> Result<(Server, Tenant), Failure> {
     let server = installation.serve()?;
-    let mut operator = world::operator(&server, &installation)?;
+    let mut operator = world::operator(&server, installation)?;
     let invited = world::invite(&mut operator, "Bench")?;
     let tenant = Tenant::open(&server, &invited)?;
-    Ok((installation, server, tenant))
+    Ok((server, tenant))
 }
 
 fn customers() -> Vec<String> {

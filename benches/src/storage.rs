@@ -19,12 +19,12 @@ use crate::time::Start;
 /// Every engine that keeps its store in a folder.
 const ENGINES: [&str; 3] = ["redb", "fjall", "sled"];
 /// Callers that commit at the same time, each its next batch when the last is durable.
-const WRITERS: [usize; 4] = [1, 8, 32, 64];
+pub(crate) const WRITERS: [usize; 4] = [1, 8, 32, 64];
 /// The sizes of the values of one row.
 const SINGLE: &[usize] = &[400];
 /// The sizes of the values of the rows that come with a record: head of its person, record, place in the
 /// manifest, page and entry of an index.
-const CREATION: &[usize] = &[150, 900, 120, 60, 80];
+pub(crate) const CREATION: &[usize] = &[150, 900, 120, 60, 80];
 
 /// Measures every engine, store and bare engine by turns, and gives a table.
 ///
@@ -104,8 +104,7 @@ async fn commit_until(
     while !end.has_come() {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let mut batch = Batch::new();
-        for (kind, key, value) in rows_of(number, sizes) {
-            let key = RowKey::new([&[kind][..], &key].concat());
+        for (key, value) in rows_of(number, sizes) {
             batch.expect_absent(key.clone()).put(key, 1, value);
         }
         store.commit(batch).await?;
@@ -114,15 +113,15 @@ async fn commit_until(
     Ok(done)
 }
 
-/// Kind, key and value of each row of a batch: keys by chance, as ids are.
-fn rows_of(number: u64, sizes: &[usize]) -> impl Iterator<Item = (u8, [u8; 16], Vec<u8>)> {
-    (1..).zip(sizes).map(move |(kind, size)| {
-        let mut key = [0; 16];
-        let halves = [mixed(number), mixed(number ^ 0xA5A5_A5A5)];
-        let bytes = halves.into_iter().flat_map(u64::to_be_bytes);
-        key.iter_mut().zip(bytes).for_each(|(byte, of)| *byte = of);
-        (kind, key, vec![kind; *size])
-    })
+/// Key and value of each row of a batch.
+pub(crate) fn rows_of(number: u64, sizes: &[usize]) -> impl Iterator<Item = (RowKey, Vec<u8>)> {
+    (1..).zip(sizes).map(move |(kind, size)| (key_of(kind, number), vec![kind; *size]))
+}
+
+/// The key of the row of a kind in a batch: by chance, as ids are.
+pub(crate) fn key_of(kind: u8, number: u64) -> RowKey {
+    let halves = [mixed(number), mixed(number ^ 0xA5A5_A5A5)].map(u64::to_be_bytes);
+    RowKey::new([&[kind][..], halves.as_flattened()].concat())
 }
 
 /// Batches in a second of a new database that nobody stands before, some batches in each commit.
@@ -141,9 +140,9 @@ fn of_bare_engine(
     while !end.has_come() {
         let mut rows = Vec::new();
         for _ in 0..batches {
-            for (kind, key, value) in rows_of(number, sizes) {
+            for (key, value) in rows_of(number, sizes) {
                 let stored = [&1u64.to_be_bytes()[..], &value].concat();
-                rows.push(([&[kind][..], &key].concat(), stored));
+                rows.push((key.as_bytes().to_vec(), stored));
             }
             number += 1;
         }

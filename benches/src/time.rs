@@ -18,6 +18,11 @@ impl Start {
         self.0.elapsed()
     }
 
+    /// The same in nanoseconds.
+    pub(crate) fn nanos(self) -> u64 {
+        u64::try_from(self.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The moment that is so much later.
     pub(crate) fn plus(self, later: Duration) -> Self {
         Self(self.0 + later)
