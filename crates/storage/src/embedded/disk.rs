@@ -70,12 +70,7 @@ impl Disk {
 /// # Errors
 /// [`Failure::Full`] if not. A file system that does not say how much room it has is trusted.
 pub(super) fn room_for(file: impl AsFd, changes: &Changes) -> Result<(), Failure> {
-    let rows = changes
-        .rows
-        .iter()
-        .map(|(key, row)| key.as_bytes().len() + row.as_ref().map_or(0, |row| row.value.len()));
-    let bytes: usize = rows.chain(changes.lines.iter().map(bytes::Bytes::len)).sum();
-    let needed = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(COPIES);
+    let needed = u64::try_from(changes.bytes()).unwrap_or(u64::MAX).saturating_mul(COPIES);
     let Ok(disk) = rustix::fs::fstatvfs(file) else { return Ok(()) };
     let room = disk.f_bavail.saturating_mul(disk.f_frsize);
     if room < RESERVE_BYTES.saturating_add(needed) { Err(Failure::Full) } else { Ok(()) }

@@ -37,10 +37,14 @@ impl Kind {
 /// Readers see durable writes only, each of them whole. There is one writer at a time.
 pub(super) trait Engine: Send + Sync + 'static {
     /// The rows under these keys, of one moment.
-    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError>;
+    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.snapshot()?.get_many(keys)
+    }
 
     /// The first `limit` rows of a range that is not empty, of one moment.
-    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError>;
+    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
+        self.snapshot()?.scan(range, limit)
+    }
 
     /// Gives the lines of commits after the first `seen` to `take`, each with its number, until
     /// that says that it has enough.
@@ -48,7 +52,9 @@ pub(super) trait Engine: Send + Sync + 'static {
         &self,
         seen: u64,
         take: &mut dyn FnMut(u64, &[u8]) -> bool,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        self.snapshot()?.read_lines(seen, take)
+    }
 
     /// The rows as they are now. While it is held a write may have to wait.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError>;
@@ -56,6 +62,12 @@ pub(super) trait Engine: Send + Sync + 'static {
     /// The rows as the one writer sees them, of whose writes none comes in between.
     fn newest(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         self.snapshot()
+    }
+
+    /// The rows as they are now, however long they are held and whatever is written; none of an engine that
+    /// cannot keep them.
+    fn frozen(&self) -> Result<Option<Arc<Frozen>>, StoreError> {
+        Ok(None)
     }
 
     /// The next node number that nobody has used.
@@ -74,11 +86,28 @@ pub(super) trait Engine: Send + Sync + 'static {
     fn write(&self, changes: &Changes, order: &mut dyn FnMut()) -> Result<(), Failure>;
 }
 
-/// The rows of one moment.
+/// The rows and lines of one moment.
 pub(super) trait Snapshot {
     /// The version of a row.
     fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError>;
+
+    /// The rows under these keys.
+    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// The first `limit` rows of a range that is not empty.
+    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError>;
+
+    /// Gives the lines of commits after the first `seen` to `take`, each with its number, until
+    /// that says that it has enough.
+    fn read_lines(
+        &self,
+        seen: u64,
+        take: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), StoreError>;
 }
+
+/// The rows and lines of one moment that many share, for as long as they like.
+pub(super) type Frozen = dyn Snapshot + Send + Sync;
 
 /// What one write does.
 #[derive(Default)]
@@ -91,6 +120,15 @@ pub(super) struct Changes {
     pub(super) next_node: Option<u32>,
     /// Up to where it has the groups of a journal in front of it, if there is one.
     pub(super) progress: Option<Progress>,
+}
+
+impl Changes {
+    /// Bytes of its rows and lines.
+    pub(super) fn bytes(&self) -> usize {
+        let value = |row: &Option<Row>| row.as_ref().map_or(0, |row| row.value.len());
+        let rows = self.rows.iter().map(|(key, row)| key.as_bytes().len() + value(row));
+        rows.chain(self.lines.iter().map(Bytes::len)).sum()
+    }
 }
 
 /// How far the groups of a journal go.

@@ -292,11 +292,11 @@ fn a_failed_sync_ends_the_process(kind: &'static Kind) {
     });
 }
 
-/// While the disk takes its time, readers see what was before; then all of it at once. redb lets its
-/// readers wait, also behind a journal when it makes its file longer.
+/// While the disk takes its time, readers see what was before; then all of it at once. redb alone lets its
+/// readers wait.
 #[test]
 fn nobody_sees_a_commit_before_it_is_durable() {
-    for kind in [&sled::KIND, &front::SLED, &front::FJALL] {
+    for kind in [&sled::KIND, &front::REDB, &front::SLED, &front::FJALL] {
         let (_parent, path) = folder();
         let store = Arc::new(EmbeddedStore::create(kind, &path).unwrap());
         run(async {

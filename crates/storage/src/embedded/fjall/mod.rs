@@ -19,7 +19,8 @@ use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use self::tail::Tail;
 use super::disk::{Disk, room_for};
 use super::engine::{
-    Changes, DAMAGED, Engine, Failure, Kind, Progress, Snapshot, UNREADABLE, row_of, version_of,
+    Changes, DAMAGED, Engine, Failure, Frozen, Kind, Progress, Snapshot, UNREADABLE, row_of,
+    version_of,
 };
 use super::folder::{check_database, sync_everything};
 use super::mark::Mark;
@@ -89,27 +90,25 @@ impl From<::fjall::Error> for Trouble {
     }
 }
 
-/// The rows of one moment.
-struct Rows<'f> {
+/// The rows and lines of one moment.
+struct Moment {
     snapshot: ::fjall::Snapshot,
-    rows: &'f Keyspace,
+    rows: Keyspace,
+    lines: Keyspace,
 }
 
-impl Snapshot for Rows<'_> {
+impl Snapshot for Moment {
     fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         guarded(|| {
-            let row = self.snapshot.get(self.rows, key.as_bytes())?;
+            let row = self.snapshot.get(&self.rows, key.as_bytes())?;
             row.map(|row| version_of(&row).ok_or(Trouble::Damaged)).transpose()
         })
     }
-}
 
-impl Engine for Fjall {
     fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         guarded(|| {
-            let snapshot = self.database.snapshot();
             let row = |key: &RowKey| {
-                let row = snapshot.get(&self.spaces.rows, key.as_bytes())?;
+                let row = self.snapshot.get(&self.rows, key.as_bytes())?;
                 row.map(|row| row_of(&row).ok_or(Trouble::Damaged)).transpose()
             };
             keys.iter().map(row).collect()
@@ -120,8 +119,7 @@ impl Engine for Fjall {
         guarded(|| {
             let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
             let bounds = (Bound::Included(range.start()), end);
-            let snapshot = self.database.snapshot();
-            let mut found = snapshot.range::<&[u8], _>(&self.spaces.rows, bounds);
+            let mut found = self.snapshot.range::<&[u8], _>(&self.rows, bounds);
             let mut page = Vec::new();
             while page.len() < limit {
                 let next = if range.is_descending() { found.next_back() } else { found.next() };
@@ -140,7 +138,7 @@ impl Engine for Fjall {
     ) -> Result<(), StoreError> {
         guarded(|| {
             let after = seen.saturating_add(1).to_be_bytes();
-            for entry in self.database.snapshot().range(&self.spaces.lines, after..) {
+            for entry in self.snapshot.range(&self.lines, after..) {
                 let (number, line) = entry.into_inner()?;
                 if !take(number_of(&number).ok_or(Trouble::Damaged)?, &line) {
                     break;
@@ -149,10 +147,15 @@ impl Engine for Fjall {
             Ok(())
         })
     }
+}
 
+impl Engine for Fjall {
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let snapshot = guarded(|| Ok(self.database.snapshot()))?;
-        Ok(Box::new(Rows { snapshot, rows: &self.spaces.rows }))
+        Ok(Box::new(self.now()?))
+    }
+
+    fn frozen(&self) -> Result<Option<Arc<Frozen>>, StoreError> {
+        Ok(Some(Arc::new(self.now()?)))
     }
 
     fn next_node(&self) -> Result<u32, StoreError> {
@@ -240,6 +243,12 @@ impl Fjall {
         let folder = File::open(&path).map_err(unreadable)?;
         let (group, disk) = (AtomicU64::new(group), Arc::clone(disk));
         Ok(Self { database, spaces, folder, mark, group, lines, disk })
+    }
+
+    fn now(&self) -> Result<Moment, StoreError> {
+        let snapshot = guarded(|| Ok(self.database.snapshot()))?;
+        let Spaces { rows, lines, .. } = &self.spaces;
+        Ok(Moment { snapshot, rows: rows.clone(), lines: lines.clone() })
     }
 
     fn carry_out(&self, changes: &Changes, order: &mut dyn FnMut()) -> ::fjall::Result<()> {

@@ -1,27 +1,30 @@
 //! A journal in front of an engine: a group is durable when it stands in the journal, and the database
 //! gets it later, many groups in one write.
 //!
-//! Until then an ordered overlay in memory shows readers what the database does not have. Every write
-//! of the database says up to which group it goes, so that after a crash the rest is read from the
-//! journal; segments of which the database has everything are removed.
+//! Until then an ordered overlay in memory shows readers what the database does not have. It is given away
+//! piece by piece. Readers take one moment of it, and with it the database as it was after its last write, and
+//! wait for nobody. Every write of the database says up to which group it goes, so that after a crash the rest
+//! is read from the journal; segments of which the database has everything are removed.
 
 mod frame;
 mod log;
 mod overlay;
+mod piece;
 mod record;
 mod segment;
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::log::Log;
 use self::overlay::{Found, Overlay, merged};
+use self::piece::Piece;
 use super::disk::{Disk, room_for};
-use super::engine::{Changes, Engine, Failure, Kind, Progress, Snapshot};
+use super::engine::{Changes, Engine, Failure, Frozen, Kind, Progress, Snapshot};
 use super::{fjall, redb, sled};
 use crate::journal::is_full;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError, fatal};
@@ -48,18 +51,22 @@ pub(crate) const SLED: Kind = Kind {
     open: |folder, disk| open(&sled::KIND, folder, disk),
 };
 
-/// The database is given what waits for it when that has this many bytes, or earlier when time passes.
-/// In tests this and the other bounds are small, so that they are met.
-const GIVEN_BYTES_MIN: usize = if cfg!(test) { 2 * 1024 } else { 8 * 1024 * 1024 };
-/// When what waits for the database has this many bytes, whoever commits waits, too. As much again may be
-/// on its way into the database.
-const WAITING_BYTES_MAX: usize = if cfg!(test) { 16 * 1024 } else { 48 * 1024 * 1024 };
+/// A piece that has this many bytes is given to the database; a smaller one when time passes. In tests this
+/// and the next bound are small, so that they are met.
+const PIECE_BYTES: usize = if cfg!(test) { 2 * 1024 } else { 4 * 1024 * 1024 };
+/// When what waits for the database has this many bytes, whoever commits waits until it has less.
+const WAITING_BYTES_MAX: usize = if cfg!(test) { 16 * 1024 } else { 64 * 1024 * 1024 };
+/// Above this many bytes whoever commits waits a little, and longer the more there is, so that nobody has
+/// to wait for long at once.
+const WAITING_BYTES_FREE: usize = WAITING_BYTES_MAX / 2;
+/// Bytes in a second that are let in where as much waits as may.
+const SLOWEST_BYTES: u64 = 1024 * 1024;
+/// How long one group waits at most before the bound is met.
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// How long something waits for the database at most while nothing else comes.
 const TICK: Duration = Duration::from_millis(if cfg!(test) { 3 } else { 100 });
 /// How long until the database is tried again after it had no room.
 const RETRY: Duration = Duration::from_millis(100);
-/// How often a reader tries to read the database without keeping groups from being added.
-const FREE_TRIES: usize = 4;
 
 /// An engine with a journal in front of it.
 struct Front {
@@ -68,8 +75,11 @@ struct Front {
 }
 
 struct Shared {
+    /// The newest moment. Before the engine, because it may hold the engine's rows.
+    overlay: RwLock<Arc<Overlay>>,
+    /// Up to which group the database has the groups, or will once it has what it is being given.
+    given: AtomicU64,
     behind: Box<dyn Engine>,
-    overlay: RwLock<Overlay>,
     log: Mutex<Log>,
     state: Mutex<State>,
     changed: Condvar,
@@ -104,15 +114,18 @@ fn open(kind: &Kind, store: &Path, disk: &Arc<Disk>) -> Result<Box<dyn Engine>, 
     let behind = (kind.open)(store, disk)?;
     let database = store.join(kind.database());
     let applied = behind.progress().map_err(|_| Failure::Damaged.at_opening(&database))?;
-    let mut overlay = Overlay::new(applied);
+    let frozen = frozen(&*behind).map_err(|failure| failure.at_opening(&database))?;
+    let mut overlay = Overlay::new(applied, frozen);
     let log = Log::open(store, disk, applied, &mut |changes, durable| {
-        overlay.add(&changes, durable);
+        overlay.put(&changes, durable);
+        overlay.show(&changes, durable);
     })?;
     let unreadable = |reason| OpenError::Unreadable { path: store.to_owned(), reason };
     let state = State { waiting: overlay.bytes(), ..State::default() };
     let shared = Arc::new(Shared {
+        overlay: RwLock::new(Arc::new(overlay)),
+        given: AtomicU64::new(applied.group),
         behind,
-        overlay: RwLock::new(overlay),
         log: Mutex::new(log),
         state: Mutex::new(state),
         changed: Condvar::new(),
@@ -126,35 +139,14 @@ fn open(kind: &Kind, store: &Path, disk: &Arc<Disk>) -> Result<Box<dyn Engine>, 
 }
 
 impl Engine for Front {
+    /// What an engine keeps from changing is taken before the moment in memory: what is added to the engine
+    /// later was in memory by then.
     fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.shared.read(
-            |overlay| keys.iter().map(|key| overlay.find(key)).collect::<Vec<_>>(),
-            |behind, found| {
-                let missing = keys.iter().zip(&found).filter(|(_, found)| **found == Found::Behind);
-                let missing: Vec<RowKey> = missing.map(|(key, _)| key.clone()).collect();
-                let stored = if missing.is_empty() { vec![] } else { behind.get_many(&missing)? };
-                let mut stored = stored.into_iter();
-                let row = |found| match found {
-                    Found::Here(row) => row,
-                    Found::Behind => stored.next().flatten(),
-                };
-                Ok(found.into_iter().map(row).collect())
-            },
-        )
+        self.shared.view_of_now()?.get_many(keys)
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        self.shared.read(
-            |overlay| overlay.scan(range, limit),
-            |behind, newer| {
-                // Each row that stands in the overlay hides one of the database at most.
-                let stored = behind.scan(range, limit.saturating_add(newer.len()))?;
-                let stored = stored.into_iter().map(|(key, row)| (key, Some(row)));
-                let rows = merged(newer.into_iter(), stored, |key| key, range.is_descending());
-                let there = rows.filter_map(|(key, row)| row.map(|row| (key, row)));
-                Ok(there.take(limit).collect())
-            },
-        )
+        self.shared.view_of_now()?.scan(range, limit)
     }
 
     fn read_lines(
@@ -162,34 +154,13 @@ impl Engine for Front {
         seen: u64,
         take: &mut dyn FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        let (applied, newer) = {
-            let overlay = self.shared.overlay();
-            (overlay.applied().lines, overlay.lines(seen))
-        };
-        let mut has_enough = false;
-        self.shared.behind.read_lines(seen, &mut |number, line| {
-            if number > applied {
-                return false;
-            }
-            has_enough = !take(number, line);
-            !has_enough
-        })?;
-        for (number, line) in newer {
-            if has_enough {
-                break;
-            }
-            has_enough = !take(number, &line);
-        }
-        Ok(())
+        self.shared.view_of_now()?.read_lines(seen, take)
     }
 
+    /// Whoever asks may hold a lock for which somebody waits who reads the database, so that nothing is asked
+    /// of the engine yet.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let held = Some(self.shared.overlay());
-        Ok(Box::new(View { shared: &self.shared, held, behind: RefCell::new(None) }))
-    }
-
-    fn newest(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        Ok(Box::new(View { shared: &self.shared, held: None, behind: RefCell::new(None) }))
+        Ok(Box::new(View { shared: &self.shared, overlay: self.shared.overlay(), held: None }))
     }
 
     fn next_node(&self) -> Result<u32, StoreError> {
@@ -202,17 +173,18 @@ impl Engine for Front {
     }
 
     fn write(&self, changes: &Changes, order: &mut dyn FnMut()) -> Result<(), Failure> {
-        self.shared.wait_for_room()?;
+        self.shared.wait_for_room(changes)?;
         order();
         let mut log = lock(&self.shared.log);
         log.append(changes)?;
-        let bytes = {
-            let mut overlay = self.shared.change();
-            overlay.add(changes, log.progress());
+        let durable = log.progress();
+        self.shared.overlay().put(changes, durable);
+        let waiting = self.shared.change(|overlay| {
+            overlay.show(changes, durable);
             overlay.bytes()
-        };
+        });
         drop(log);
-        self.shared.note(bytes);
+        self.shared.note(waiting);
         Ok(())
     }
 }
@@ -229,34 +201,46 @@ impl Drop for Front {
 }
 
 impl Shared {
-    /// Reads overlay and database as of one moment. The database must not get ahead of what was seen in
-    /// the overlay; that it did shows in the overlay's turns, and then both are read again.
-    fn read<F, T>(
-        &self,
-        newer: impl Fn(&Overlay) -> F,
-        both: impl Fn(&dyn Engine, F) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        for _ in 0..FREE_TRIES {
-            let (turns, found) = {
-                let overlay = self.overlay();
-                (overlay.turns(), newer(&overlay))
-            };
-            let outcome = both(&*self.behind, found)?;
-            if self.overlay().turns() == turns {
-                return Ok(outcome);
-            }
-        }
-        let overlay = self.overlay();
-        let found = newer(&overlay);
-        both(&*self.behind, found)
+    /// The newest moment.
+    fn overlay(&self) -> Arc<Overlay> {
+        Arc::clone(&self.overlay.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits while too much waits for the database.
-    fn wait_for_room(&self) -> Result<(), Failure> {
-        let too_much = |state: &mut State| {
-            state.waiting >= WAITING_BYTES_MAX && state.trouble.is_none() && !state.closing
+    /// Makes a newer moment of the newest. Those who hold earlier ones keep them.
+    fn change<T>(&self, change: impl FnOnce(&mut Overlay) -> T) -> T {
+        let mut newest = self.overlay.write().unwrap_or_else(PoisonError::into_inner);
+        let mut newer = Overlay::clone(&newest);
+        let outcome = change(&mut newer);
+        let older = std::mem::replace(&mut *newest, Arc::new(newer));
+        drop(newest);
+        drop(older);
+        outcome
+    }
+
+    /// The newest moment, for whoever reads at once.
+    fn view_of_now(&self) -> Result<View<'_>, StoreError> {
+        let overlay = self.overlay();
+        if overlay.behind().is_some() {
+            return Ok(View { shared: self, overlay, held: None });
+        }
+        let held = Some(self.behind.snapshot()?);
+        Ok(View { shared: self, overlay: self.overlay(), held })
+    }
+
+    /// Waits a little while much waits for the database, and for as long as too much does.
+    fn wait_for_room(&self, changes: &Changes) -> Result<(), Failure> {
+        let goes_on = |state: &State| state.trouble.is_none() && !state.closing;
+        let state = lock(&self.state);
+        let pause = pause_for(changes.bytes(), state.waiting);
+        let much = |state: &mut State| state.waiting > WAITING_BYTES_FREE && goes_on(state);
+        let state = if pause.is_zero() {
+            state
+        } else {
+            let waited = self.changed.wait_timeout_while(state, pause, much);
+            waited.unwrap_or_else(PoisonError::into_inner).0
         };
-        let state = self.changed.wait_while(lock(&self.state), too_much);
+        let too_much = |state: &mut State| state.waiting >= WAITING_BYTES_MAX && goes_on(state);
+        let state = self.changed.wait_while(state, too_much);
         let state = state.unwrap_or_else(PoisonError::into_inner);
         match state.trouble {
             Some(Trouble::Damaged) => Err(Failure::Damaged),
@@ -268,9 +252,9 @@ impl Shared {
     /// Notes how much waits for the database now.
     fn note(&self, waiting: usize) {
         let mut state = lock(&self.state);
-        state.waiting = waiting;
+        let was = std::mem::replace(&mut state.waiting, waiting);
         drop(state);
-        if waiting >= GIVEN_BYTES_MIN {
+        if waiting < was || waiting >= PIECE_BYTES {
             self.changed.notify_all();
         }
     }
@@ -278,9 +262,12 @@ impl Shared {
     /// Gives the database its groups until the store is closed and it has them all.
     fn apply_until_closed(&self) {
         let mut was_idle = false;
+        let mut outlived = Vec::new();
         loop {
             let closing = self.wait_for_work();
-            match self.apply() {
+            // Memory is given back here, and not by the reader who looked at it last.
+            outlived.retain(|piece| Arc::strong_count(piece) > 1);
+            match self.apply(&mut outlived) {
                 Ok(true) => {
                     was_idle = false;
                     self.tell(None);
@@ -309,6 +296,8 @@ impl Shared {
                         }
                     };
                     self.tell(Some(trouble));
+                    // The engine may have been opened anew; as long as it is closed nothing can be read.
+                    let _ = self.renew();
                     self.wait_to_try_again();
                 }
             }
@@ -318,7 +307,7 @@ impl Shared {
     /// Waits for as much as one write of the database is worth, for the end, or for a while. Gives
     /// whether it is the end.
     fn wait_for_work(&self) -> bool {
-        let nothing = |state: &mut State| !state.closing && state.waiting < GIVEN_BYTES_MIN;
+        let nothing = |state: &mut State| !state.closing && state.waiting < PIECE_BYTES;
         let waited = self.changed.wait_timeout_while(lock(&self.state), TICK, nothing);
         waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
@@ -339,34 +328,59 @@ impl Shared {
         }
     }
 
-    /// Gives the database what it does not have, in one write. Gives whether there was anything.
-    fn apply(&self) -> Result<bool, Failure> {
-        let (given, waiting) = {
-            let mut overlay = self.change();
-            (overlay.turn(), overlay.bytes())
-        };
-        let Some(changes) = given else { return Ok(false) };
-        let Some(progress) = changes.progress else { return Ok(false) };
-        lock(&self.state).waiting = waiting;
-        self.changed.notify_all();
+    /// Gives the database the oldest piece that it does not have, in one write. Gives whether there was one.
+    fn apply(&self, outlived: &mut Vec<Arc<Piece>>) -> Result<bool, Failure> {
+        let Some(piece) = self.next_piece() else { return Ok(false) };
+        let changes = piece.changes();
+        let Some((first, progress)) = piece.first().zip(changes.progress) else { return Ok(false) };
         self.behind.ready()?;
+        if lock(&self.state).trouble.is_some() {
+            self.renew()?;
+        }
         // After a failed write it is in doubt whether that took place.
         let stored = self.behind.progress().map_err(|_| Failure::Damaged)?;
         if stored.group < progress.group {
+            if stored.group.saturating_add(1) != first {
+                return Err(Failure::Damaged);
+            }
             room_for(&self.folder, &changes)?;
+            self.given.store(progress.group, Ordering::SeqCst);
             self.behind.write(&changes, &mut || ())?;
         }
-        self.change().settle(progress);
-        let outlived = lock(&self.log).outlived(progress.group);
-        remove(&outlived);
+        let behind = frozen(&*self.behind)?;
+        let waiting = self.change(|overlay| {
+            overlay.settle(progress, behind);
+            overlay.bytes()
+        });
+        outlived.push(piece);
+        self.note(waiting);
+        let segments = lock(&self.log).outlived(progress.group);
+        remove(&segments);
         Ok(true)
+    }
+
+    /// The oldest piece, if there is anything in it; nothing is added to it any more.
+    fn next_piece(&self) -> Option<Arc<Piece>> {
+        if self.overlay().oldest().is_none() {
+            // While this is held nobody adds anything.
+            let _log = lock(&self.log);
+            self.change(Overlay::begin_piece_if_alone);
+        }
+        self.overlay().oldest().map(Arc::clone)
+    }
+
+    /// Lets readers read the database as it is now, after it has been opened anew.
+    fn renew(&self) -> Result<(), Failure> {
+        let behind = frozen(&*self.behind)?;
+        self.change(|overlay| overlay.renew(behind));
+        Ok(())
     }
 
     /// What the database has does not stay in the journal when nothing follows it there.
     fn begin_empty_segment(&self, closing: bool) {
         let outlived = {
             let mut log = lock(&self.log);
-            if !log.has_groups() || !self.overlay().is_applied() {
+            if !log.has_groups() || log.progress() != self.overlay().applied() {
                 return;
             }
             match log.begin_segment() {
@@ -383,14 +397,26 @@ impl Shared {
         };
         remove(&outlived);
     }
+}
 
-    fn overlay(&self) -> RwLockReadGuard<'_, Overlay> {
-        self.overlay.read().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The engine's rows as they are now, of an engine that can keep them.
+fn frozen(engine: &dyn Engine) -> Result<Option<Arc<Frozen>>, Failure> {
+    engine.frozen().map_err(|error| match error {
+        StoreError::Damaged(_) => Failure::Damaged,
+        _ => Failure::Closed("the database cannot be read"),
+    })
+}
 
-    fn change(&self) -> std::sync::RwLockWriteGuard<'_, Overlay> {
-        self.overlay.write().unwrap_or_else(PoisonError::into_inner)
-    }
+/// How long a group of so many bytes waits before it is let in: not at all up to [`WAITING_BYTES_FREE`], and
+/// from there the longer the more waits already.
+fn pause_for(bytes: usize, waiting: usize) -> Duration {
+    const MICROS: u64 = 1_000_000;
+    let [bytes, over, most] =
+        [bytes, waiting.saturating_sub(WAITING_BYTES_FREE), WAITING_BYTES_MAX - WAITING_BYTES_FREE]
+            .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
+    let longest = bytes.saturating_mul(MICROS) / SLOWEST_BYTES;
+    let part = longest.saturating_mul(over) / most;
+    Duration::from_micros(part.saturating_mul(over) / most).min(PAUSE_MAX)
 }
 
 /// Segments that stay are removed when the store is opened the next time.
@@ -404,39 +430,93 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The rows of one moment, which lasts as long as the overlay is held; or, where it is not, the newest.
+/// The rows and lines of one moment.
 struct View<'f> {
     shared: &'f Shared,
-    held: Option<RwLockReadGuard<'f, Overlay>>,
-    /// The database, and up to which group it was there. Opened late: whoever asks for a view may hold a
-    /// lock that somebody waits for who reads the database.
-    behind: RefCell<Option<(u64, Box<dyn Snapshot + 'f>)>>,
+    overlay: Arc<Overlay>,
+    /// What keeps an engine from changing that cannot keep its rows otherwise. It was taken before the moment.
+    held: Option<Box<dyn Snapshot + 'f>>,
+}
+
+impl View<'_> {
+    /// Reads the database as of this moment.
+    ///
+    /// # Errors
+    /// Those of the database; [`StoreError::Conflict`] if it is being given something that came later, and
+    /// nothing keeps it from showing that.
+    fn behind<T>(
+        &self,
+        read: impl FnOnce(&dyn Snapshot) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(held) = &self.held {
+            return read(&**held);
+        }
+        if let Some(frozen) = self.overlay.behind() {
+            return read(&**frozen);
+        }
+        let held = self.shared.behind.snapshot()?;
+        if self.shared.given.load(Ordering::SeqCst) > self.overlay.durable().group {
+            return Err(StoreError::Conflict);
+        }
+        read(&*held)
+    }
 }
 
 impl Snapshot for View<'_> {
     fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
-        let look = |overlay: &Overlay| (overlay.find(key), overlay.applied().group);
-        let (found, applied) = match &self.held {
-            Some(overlay) => look(overlay),
-            None => look(&self.shared.overlay()),
+        match self.overlay.find(key) {
+            Found::Here(row) => Ok(row.map(|row| row.version)),
+            Found::Behind => self.behind(|behind| behind.version(key)),
+        }
+    }
+
+    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        let found: Vec<Found> = keys.iter().map(|key| self.overlay.find(key)).collect();
+        let missing = keys.iter().zip(&found).filter(|(_, found)| **found == Found::Behind);
+        let missing: Vec<RowKey> = missing.map(|(key, _)| key.clone()).collect();
+        let stored = match missing.as_slice() {
+            [] => Vec::new(),
+            missing => self.behind(|behind| behind.get_many(missing))?,
         };
-        match found {
-            Found::Here(row) => return Ok(row.map(|row| row.version)),
-            Found::Behind => {}
+        let mut stored = stored.into_iter();
+        let row = |found| match found {
+            Found::Here(row) => row,
+            Found::Behind => stored.next().flatten(),
+        };
+        Ok(found.into_iter().map(row).collect())
+    }
+
+    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
+        let newer = self.overlay.scan(range, limit);
+        // Each row that stands in the overlay hides one of the database at most.
+        let at_most = limit.saturating_add(newer.len());
+        let stored = self.behind(|behind| behind.scan(range, at_most))?;
+        let stored = stored.into_iter().map(|(key, row)| (key, Some(row)));
+        let rows = merged(newer.into_iter(), stored, range.is_descending());
+        let there = rows.filter_map(|(key, row)| row.map(|row| (key, row)));
+        Ok(there.take(limit).collect())
+    }
+
+    fn read_lines(
+        &self,
+        seen: u64,
+        take: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let applied = self.overlay.applied().lines;
+        let mut has_enough = false;
+        self.behind(|behind| {
+            behind.read_lines(seen, &mut |number, line| {
+                has_enough = number <= applied && !take(number, line);
+                number <= applied && !has_enough
+            })
+        })?;
+        for (number, line) in self.overlay.lines(seen) {
+            if has_enough {
+                break;
+            }
+            has_enough = !take(number, &line);
         }
-        let mut behind = self.behind.borrow_mut();
-        if let Some((since, snapshot)) = &*behind
-            && *since == applied
-        {
-            return snapshot.version(key);
-        }
-        // What left the overlay since is not in the older one, which has to go first: the engine may
-        // let nobody in beside it.
-        *behind = None;
-        let snapshot = self.shared.behind.snapshot()?;
-        let version = snapshot.version(key);
-        *behind = Some((applied, snapshot));
-        version
+        Ok(())
     }
 }
 

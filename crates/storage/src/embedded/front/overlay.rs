@@ -1,30 +1,28 @@
-//! What is durable in the journal and not yet in the database, in the order of the keys.
+//! What is durable at one moment: pieces that the database does not have, in the order of their groups, and
+//! behind them the database.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::embedded::engine::{Changes, Progress};
+use super::PIECE_BYTES;
+use super::piece::{Piece, Place};
+use crate::embedded::engine::{Changes, Frozen, Progress};
 use crate::{KeyRange, Row, RowKey};
 
-/// What a row costs in memory beside its key and value.
-const ROW_BYTES: usize = 192;
-
-/// Groups that the database does not have, put together: those that it is just being given, and those
-/// that came since.
+/// One moment. It stays as it is while groups are added and the database is given others, so that whoever
+/// holds it reads that moment and keeps nobody from writing.
+#[derive(Clone)]
 pub(super) struct Overlay {
-    newest: Changes,
-    /// Bytes in memory of `newest`.
-    bytes: usize,
-    given: Option<Arc<Changes>>,
+    /// The oldest first; groups are added to the last.
+    pieces: Vec<Arc<Piece>>,
     /// How far the groups are durable.
     durable: Progress,
     /// How far the database has them.
     applied: Progress,
-    /// Times that what had come was put aside to be given to the database.
-    turns: u64,
     next_node: Option<u32>,
+    /// The database as it was with the groups up to `applied`, of an engine that can keep it.
+    behind: Option<Arc<Frozen>>,
 }
 
 /// What is known here of a row.
@@ -38,72 +36,75 @@ pub(super) enum Found {
 
 impl Overlay {
     /// Nothing beyond what the database has.
-    pub(super) fn new(applied: Progress) -> Self {
-        Self {
-            newest: Changes::default(),
-            bytes: 0,
-            given: None,
-            durable: applied,
-            applied,
-            turns: 0,
-            next_node: None,
+    pub(super) fn new(applied: Progress, behind: Option<Arc<Frozen>>) -> Self {
+        let pieces = vec![Arc::default()];
+        Self { pieces, durable: applied, applied, next_node: None, behind }
+    }
+
+    /// Puts a group that has become durable where nobody sees it before it is [shown](Overlay::show).
+    pub(super) fn put(&self, changes: &Changes, durable: Progress) {
+        if let Some(last) = self.pieces.last() {
+            last.add(changes, durable);
         }
     }
 
-    /// Adds a group that has become durable.
-    pub(super) fn add(&mut self, changes: &Changes, durable: Progress) {
-        for (key, row) in &changes.rows {
-            self.bytes = self.bytes.saturating_add(bytes_of(key, row.as_ref()));
-            if let Some(old) = self.newest.rows.insert(key.clone(), row.clone()) {
-                self.bytes = self.bytes.saturating_sub(bytes_of(key, old.as_ref()));
-            }
-        }
-        for line in &changes.lines {
-            self.bytes = self.bytes.saturating_add(line.len());
-            self.newest.lines.push(line.clone());
-        }
-        if changes.next_node.is_some() {
-            self.newest.next_node = changes.next_node;
-            self.next_node = changes.next_node;
-        }
-        self.newest.progress = Some(durable);
+    /// Shows a group that was put here. Those who hold an earlier moment do not see it. A piece that is long
+    /// enough for a write of the database gets nothing more.
+    pub(super) fn show(&mut self, changes: &Changes, durable: Progress) {
+        self.next_node = changes.next_node.or(self.next_node);
         self.durable = durable;
-    }
-
-    /// Bytes in memory of what came since the database was last given something.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether the database has everything.
-    pub(super) fn is_applied(&self) -> bool {
-        self.durable == self.applied
-    }
-
-    /// What the database is to be given next: what it was being given and does not have, or all that
-    /// has come since.
-    pub(super) fn turn(&mut self) -> Option<Arc<Changes>> {
-        if self.given.is_none() && !self.is_applied() {
-            self.given = Some(Arc::new(std::mem::take(&mut self.newest)));
-            self.bytes = 0;
-            self.turns = self.turns.saturating_add(1);
+        if self.pieces.last().is_some_and(|last| last.bytes() >= PIECE_BYTES) {
+            self.begin_piece();
         }
-        self.given.clone()
     }
 
-    /// Times that what had come was put aside: as long as it does not change, the database cannot get
-    /// ahead of what was seen here.
-    pub(super) fn turns(&self) -> u64 {
-        self.turns
+    /// Begins a piece: to those before nothing is added any more.
+    fn begin_piece(&mut self) {
+        self.pieces.push(Arc::default());
     }
 
-    /// The database has what it was given, up to this group.
-    pub(super) fn settle(&mut self, applied: Progress) {
-        self.given = None;
+    /// The same if there is one piece alone, with something in it.
+    pub(super) fn begin_piece_if_alone(&mut self) {
+        if let [alone] = self.pieces.as_slice()
+            && alone.first().is_some()
+        {
+            self.begin_piece();
+        }
+    }
+
+    /// The oldest piece, if nothing is added to it any more.
+    pub(super) fn oldest(&self) -> Option<&Arc<Piece>> {
+        self.pieces.first().filter(|_| self.pieces.len() > 1)
+    }
+
+    /// The database has the oldest piece, up to this group, and looks like this.
+    pub(super) fn settle(&mut self, applied: Progress, behind: Option<Arc<Frozen>>) {
+        self.pieces.drain(..1);
         self.applied = applied;
+        self.behind = behind;
     }
 
-    /// How far the database has the groups.
+    /// The same rows are read in another way.
+    pub(super) fn renew(&mut self, behind: Option<Arc<Frozen>>) {
+        self.behind = behind;
+    }
+
+    /// The database as it was, of an engine that can keep it.
+    pub(super) fn behind(&self) -> Option<&Arc<Frozen>> {
+        self.behind.as_ref()
+    }
+
+    /// Bytes in memory that the database does not have.
+    pub(super) fn bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes()).sum()
+    }
+
+    /// How far the groups are durable.
+    pub(super) fn durable(&self) -> Progress {
+        self.durable
+    }
+
+    /// How far the database has them.
     pub(super) fn applied(&self) -> Progress {
         self.applied
     }
@@ -115,67 +116,47 @@ impl Overlay {
 
     /// A row, if it is here.
     pub(super) fn find(&self, key: &RowKey) -> Found {
-        let newest = self.newest.rows.get(key);
-        let row = newest.or_else(|| self.given.as_ref()?.rows.get(key));
-        row.map_or(Found::Behind, |row| Found::Here(row.clone()))
+        let place = Place::of(key, self.durable.group);
+        let newest = self.pieces.iter().rev().find_map(|piece| piece.find(&place));
+        newest.map_or(Found::Behind, Found::Here)
     }
 
     /// What stands here of a range, in its direction, up to its first `limit` rows.
     pub(super) fn scan(&self, range: &KeyRange, limit: usize) -> Vec<(RowKey, Option<Row>)> {
-        let end = range.end().map_or(Bound::Unbounded, |end| Bound::Excluded(RowKey::new(end)));
-        let bounds = (Bound::Included(RowKey::new(range.start())), end);
-        let newest = self.newest.rows.range(bounds.clone());
-        let given = self.given.as_ref().map(|given| given.rows.range(bounds));
-        let given = given.into_iter().flatten();
-        if range.is_descending() {
-            first_of(newest.rev(), given.rev(), true, limit)
-        } else {
-            first_of(newest, given, false, limit)
+        let newest_first =
+            self.pieces.iter().rev().map(|piece| piece.rows(range, self.durable.group));
+        let all = newest_first
+            .reduce(|newer, older| Box::new(merged(newer, older, range.is_descending())));
+        let (mut found, mut rows) = (Vec::new(), 0);
+        for (key, row) in all.into_iter().flatten() {
+            if rows == limit {
+                break;
+            }
+            rows += usize::from(row.is_some());
+            found.push((key, row));
         }
+        found
     }
 
     /// The lines that the database does not have, after the first `seen` of all, with their numbers.
-    pub(super) fn lines(&self, seen: u64) -> Vec<(u64, Bytes)> {
-        let given = self.given.iter().flat_map(|given| &given.lines);
-        let numbered =
-            (self.applied.lines.saturating_add(1)..).zip(given.chain(&self.newest.lines));
-        let after = numbered.filter(|(number, _)| *number > seen);
-        after.map(|(number, line)| (number, line.clone())).collect()
+    pub(super) fn lines(&self, seen: u64) -> impl Iterator<Item = (u64, Bytes)> {
+        let after = seen.max(self.applied.lines);
+        self.pieces.iter().flat_map(move |piece| piece.lines(after, self.durable.lines))
     }
-}
-
-/// Both sequences as one, in the same order; where they have the same key the first one counts.
-fn first_of<'o>(
-    newest: impl Iterator<Item = (&'o RowKey, &'o Option<Row>)>,
-    given: impl Iterator<Item = (&'o RowKey, &'o Option<Row>)>,
-    descending: bool,
-    limit: usize,
-) -> Vec<(RowKey, Option<Row>)> {
-    let mut found = Vec::new();
-    let mut rows = 0;
-    for (key, row) in merged(newest, given, |key| *key, descending) {
-        if rows == limit {
-            break;
-        }
-        rows += usize::from(row.is_some());
-        found.push((key.clone(), row.clone()));
-    }
-    found
 }
 
 /// Two sequences of different keys each as one, in the same order; of two items with the same key only
 /// that of the first sequence is in it.
-pub(super) fn merged<K, V>(
-    first: impl Iterator<Item = (K, V)>,
-    second: impl Iterator<Item = (K, V)>,
-    key: impl Fn(&K) -> &RowKey,
+pub(super) fn merged<V>(
+    first: impl Iterator<Item = (RowKey, V)>,
+    second: impl Iterator<Item = (RowKey, V)>,
     descending: bool,
-) -> impl Iterator<Item = (K, V)> {
+) -> impl Iterator<Item = (RowKey, V)> {
     let (mut first, mut second) = (first.peekable(), second.peekable());
     std::iter::from_fn(move || {
         let order = match (first.peek(), second.peek()) {
             (Some((ours, _)), Some((theirs, _))) => {
-                let order = key(ours).cmp(key(theirs));
+                let order = ours.cmp(theirs);
                 if descending { order.reverse() } else { order }
             }
             (None, Some(_)) => std::cmp::Ordering::Greater,
@@ -190,10 +171,6 @@ pub(super) fn merged<K, V>(
             }
         }
     })
-}
-
-fn bytes_of(key: &RowKey, row: Option<&Row>) -> usize {
-    key.as_bytes().len().saturating_add(row.map_or(0, |row| row.value.len())) + ROW_BYTES
 }
 
 #[cfg(test)]
@@ -215,53 +192,83 @@ mod tests {
         found.iter().map(|(key, row)| (name(key), row.as_ref().map(|row| row.version))).collect()
     }
 
+    fn expected(rows: &[(&str, Option<u64>)]) -> Vec<(String, Option<u64>)> {
+        rows.iter().map(|(name, version)| ((*name).to_owned(), *version)).collect()
+    }
+
+    fn add(overlay: &mut Overlay, changes: &Changes, durable: Progress) {
+        overlay.put(changes, durable);
+        overlay.show(changes, durable);
+    }
+
+    /// Two pieces, of which the second changes rows of the first.
     fn overlay() -> Overlay {
-        let mut overlay = Overlay::new(Progress { group: 4, lines: 10 });
+        let mut overlay = Overlay::new(Progress { group: 4, lines: 10 }, None);
         let first = group(&[("a", Some(1)), ("b", Some(1)), ("d", None)], &["eleven"]);
-        overlay.add(&first, Progress { group: 5, lines: 11 });
-        overlay.turn().unwrap();
+        add(&mut overlay, &first, Progress { group: 5, lines: 11 });
+        overlay.begin_piece();
         let second = group(&[("b", None), ("c", Some(7)), ("d", Some(2))], &["twelve"]);
-        overlay.add(&second, Progress { group: 6, lines: 12 });
+        add(&mut overlay, &second, Progress { group: 6, lines: 12 });
         overlay
     }
 
     #[test]
-    fn what_came_last_hides_what_the_database_is_being_given() {
+    fn what_came_last_hides_what_came_before_and_the_database() {
         let overlay = overlay();
         let all = KeyRange::prefix(&[]);
-        let expected = [("a", Some(1)), ("b", None), ("c", Some(7)), ("d", Some(2))];
-        let mut expected = expected.map(|(name, version)| (name.to_owned(), version)).to_vec();
-        assert_eq!(names(&overlay.scan(&all, 10)), expected);
-        assert_eq!(names(&overlay.scan(&all, 2)), expected[..3]);
-        expected.reverse();
-        assert_eq!(names(&overlay.scan(&all.descending(), 10)), expected);
+        let mut rows = expected(&[("a", Some(1)), ("b", None), ("c", Some(7)), ("d", Some(2))]);
+        assert_eq!(names(&overlay.scan(&all, 10)), rows);
+        assert_eq!(names(&overlay.scan(&all, 2)), rows[..3]);
+        rows.reverse();
+        assert_eq!(names(&overlay.scan(&all.descending(), 10)), rows);
         assert_eq!(overlay.find(&RowKey::new("b")), Found::Here(None));
         assert_eq!(overlay.find(&RowKey::new("e")), Found::Behind);
-        assert_eq!(overlay.lines(0).len(), 2);
-        assert_eq!(overlay.lines(11), [(12, Bytes::from_static(b"twelve"))]);
+        assert_eq!(overlay.lines(0).count(), 2);
+        let last: Vec<_> = overlay.lines(11).collect();
+        assert_eq!(last, [(12, Bytes::from_static(b"twelve"))]);
     }
 
     #[test]
-    fn what_the_database_has_is_not_here_any_more_and_what_failed_is_given_again() {
+    fn whoever_holds_a_moment_sees_nothing_of_what_comes_later() {
         let mut overlay = overlay();
-        let again = overlay.turn().unwrap();
-        assert_eq!((again.progress.unwrap().group, overlay.turns()), (5, 1));
-        overlay.settle(Progress { group: 5, lines: 11 });
-        assert_eq!(overlay.find(&RowKey::new("a")), Found::Behind);
-        let next = overlay.turn().unwrap();
-        assert_eq!((next.progress.unwrap().group, overlay.turns(), overlay.bytes()), (6, 2, 0));
-        overlay.settle(Progress { group: 6, lines: 12 });
-        assert!(overlay.is_applied() && overlay.turn().is_none());
-        assert!(overlay.scan(&KeyRange::prefix(&[]), 10).is_empty() && overlay.lines(0).is_empty());
+        let before = overlay.clone();
+        let later = group(&[("a", None), ("c", Some(8)), ("e", Some(1))], &["thirteen"]);
+        add(&mut overlay, &later, Progress { group: 7, lines: 13 });
+        overlay.begin_piece();
+        overlay.settle(Progress { group: 5, lines: 11 }, None);
+        let all = KeyRange::prefix(&[]);
+        let rows = expected(&[("a", Some(1)), ("b", None), ("c", Some(7)), ("d", Some(2))]);
+        assert_eq!(names(&before.scan(&all, 10)), rows);
+        let mut backwards = names(&before.scan(&all.descending(), 10));
+        backwards.reverse();
+        assert_eq!(backwards, rows);
+        assert_eq!(before.find(&RowKey::new("c")), Found::Here(Some(row(7))));
+        assert_eq!(before.find(&RowKey::new("e")), Found::Behind);
+        assert_eq!(before.lines(0).count(), 2);
+        assert_eq!(overlay.find(&RowKey::new("a")), Found::Here(None));
+        assert_eq!(overlay.find(&RowKey::new("c")), Found::Here(Some(row(8))));
     }
 
     #[test]
-    fn what_is_written_over_does_not_count_twice() {
-        let mut overlay = Overlay::new(Progress::default());
-        let change = group(&[("a", Some(1))], &[]);
-        overlay.add(&change, Progress { group: 1, lines: 0 });
-        let once = overlay.bytes();
-        overlay.add(&change, Progress { group: 2, lines: 0 });
-        assert_eq!(overlay.bytes(), once);
+    fn what_the_database_has_is_not_here_any_more_and_a_piece_is_given_in_one_write() {
+        let mut overlay = overlay();
+        let given = overlay.oldest().unwrap().changes();
+        assert_eq!(given.progress, Some(Progress { group: 5, lines: 11 }));
+        assert_eq!((given.rows.len(), given.lines.len()), (3, 1));
+        overlay.settle(Progress { group: 5, lines: 11 }, None);
+        assert_eq!(overlay.find(&RowKey::new("a")), Found::Behind);
+        assert!(overlay.oldest().is_none());
+        let later = group(&[("c", None)], &[]);
+        add(&mut overlay, &later, Progress { group: 7, lines: 12 });
+        overlay.begin_piece();
+        let given = overlay.oldest().unwrap().changes();
+        assert_eq!(given.rows.get(&RowKey::new("c")), Some(&None));
+        assert_eq!(given.progress, Some(overlay.durable()));
+        overlay.settle(overlay.durable(), None);
+        assert!(
+            overlay.scan(&KeyRange::prefix(&[]), 10).is_empty()
+                && overlay.lines(0).next().is_none()
+        );
+        assert_eq!((overlay.applied(), overlay.bytes()), (overlay.durable(), 0));
     }
 }

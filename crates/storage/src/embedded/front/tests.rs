@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -278,6 +278,88 @@ fn nobody_sees_half_of_a_group_while_the_database_is_given_it() {
             assert_eq!(rows.len(), 20, "{}", kind.name);
         });
     }
+}
+
+/// redb syncs its file under the lock that beginning a reading takes when it makes the file longer: whoever has
+/// begun before is not kept waiting.
+#[test]
+fn a_reader_does_not_wait_while_redb_makes_its_file_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    (redb::KIND.create)(folder.path()).unwrap();
+    let disk = Arc::<Disk>::default();
+    let engine: Arc<dyn Engine> = (redb::KIND.open)(folder.path(), &disk).unwrap().into();
+    let key = RowKey::new("row1");
+    assert!(engine.write(&group(1), &mut || ()).is_ok());
+    let frozen = engine.frozen().unwrap().unwrap();
+    let mut long = group(2);
+    let row = Row { version: 1, value: Bytes::from(vec![5; 4_000]) };
+    long.rows.extend((0..2_000).map(|n| (RowKey::new(format!("long{n}")), Some(row.clone()))));
+    thread::scope(|scope| {
+        let held = disk.sync_waits.write().unwrap();
+        let syncs = disk.syncs();
+        let writing = scope.spawn(|| engine.write(&long, &mut || ()).is_ok());
+        wait_until(|| disk.syncs() > syncs);
+        let (sender, began) = std::sync::mpsc::channel();
+        let (engine, one) = (&engine, std::slice::from_ref(&key));
+        scope.spawn(move || sender.send(engine.get_many(one)).unwrap());
+        // The control: whoever begins now waits for the disk.
+        assert!(began.recv_timeout(Duration::from_millis(200)).is_err(), "nothing is held");
+        assert!(frozen.get_many(one).unwrap()[0].is_some());
+        assert_eq!(frozen.scan(&KeyRange::prefix(b""), PAGE_MAX).unwrap().len(), 1);
+        assert!(frozen.version(&RowKey::new("row2")).unwrap().is_none());
+        drop(held);
+        assert!(writing.join().unwrap());
+        assert!(began.recv().unwrap().unwrap()[0].is_some());
+    });
+    assert!(frozen.version(&RowKey::new("row2")).unwrap().is_none(), "a later moment");
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let mut tries = 0;
+    while !is_so() {
+        tries += 1;
+        assert!(tries < 5_000, "it takes too long");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A moment outlives whatever the database is given meanwhile: pages of a long list, and facts.
+#[test]
+fn a_view_shows_its_moment_while_groups_come_and_go_to_the_database() {
+    for kind in KINDS {
+        let (_folder, _path, store) = store(kind);
+        run(async {
+            let commit = async |version: u64| {
+                let mut batch = Batch::new();
+                for key in pair() {
+                    batch.put(key, version, vec![1; 700]);
+                }
+                store.commit(batch).await.unwrap();
+            };
+            commit(1).await;
+            let view = store.engine.snapshot().unwrap();
+            for version in 2..=60 {
+                commit(version).await;
+            }
+            // An engine that cannot keep its rows says so, and shows nothing else.
+            match view.get_many(&pair()) {
+                Ok(rows) => assert!(rows.iter().flatten().all(|row| row.version == 1)),
+                Err(error) => assert_eq!((kind.name, error), (SLED.name, StoreError::Conflict)),
+            }
+            let newest = store.engine.get_many(&pair()).unwrap();
+            assert!(newest.iter().flatten().all(|row| row.version == 60), "{}", kind.name);
+        });
+    }
+}
+
+#[test]
+fn a_group_waits_the_longer_the_more_waits_and_never_for_long() {
+    let much = WAITING_BYTES_FREE + (WAITING_BYTES_MAX - WAITING_BYTES_FREE) / 2;
+    assert_eq!(pause_for(usize::MAX, WAITING_BYTES_FREE), Duration::ZERO);
+    let pauses = [much, WAITING_BYTES_MAX].map(|waiting| pause_for(64 * 1024, waiting));
+    assert!(Duration::ZERO < pauses[0] && pauses[0] < pauses[1], "{pauses:?}");
+    assert!(pauses[1] <= Duration::from_millis(70), "{pauses:?}");
+    assert_eq!(pause_for(usize::MAX, usize::MAX), PAUSE_MAX);
 }
 
 struct PlainLine;

@@ -17,7 +17,8 @@ use self::database::{
 };
 use super::disk::Disk;
 use super::engine::{
-    Changes, DAMAGED, Engine, Failure, Kind, Progress, Snapshot, UNREADABLE, row_of, version_of,
+    Changes, DAMAGED, Engine, Failure, Frozen, Kind, Progress, Snapshot, UNREADABLE, row_of,
+    version_of,
 };
 use crate::journal::is_full;
 use crate::{KeyRange, OpenError, Row, RowKey, StoreError};
@@ -43,36 +44,34 @@ struct Redb {
 /// Why redb did not do something.
 type RedbError = ::redb::Error;
 
-/// The rows as one transaction sees them.
-struct Rows(ReadOnlyTable<&'static [u8], &'static [u8]>);
+/// The rows and lines as one transaction sees them.
+struct Moment {
+    transaction: ReadTransaction,
+    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
 
-impl Snapshot for Rows {
+impl Snapshot for Moment {
     fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         guarded(|| {
-            let row = self.0.get(key.as_bytes())?;
+            let row = self.rows.get(key.as_bytes())?;
             row.map(|row| version_of(row.value()).ok_or_else(no_version)).transpose()
         })
     }
-}
 
-impl Engine for Redb {
     fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.read(|transaction| {
-            let rows = transaction.open_table(ROWS)?;
-            keys.iter()
-                .map(|key| {
-                    let row = rows.get(key.as_bytes())?;
-                    row.map(|row| row_of(row.value()).ok_or_else(no_version)).transpose()
-                })
-                .collect()
+        guarded(|| {
+            let row = |key: &RowKey| {
+                let row = self.rows.get(key.as_bytes())?;
+                row.map(|row| row_of(row.value()).ok_or_else(no_version)).transpose()
+            };
+            keys.iter().map(row).collect()
         })
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        self.read(|transaction| {
-            let rows = transaction.open_table(ROWS)?;
+        guarded(|| {
             let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
-            let mut found = rows.range::<&[u8]>((Bound::Included(range.start()), end))?;
+            let mut found = self.rows.range::<&[u8]>((Bound::Included(range.start()), end))?;
             let mut page = Vec::new();
             while page.len() < limit {
                 let next = if range.is_descending() { found.next_back() } else { found.next() };
@@ -90,8 +89,8 @@ impl Engine for Redb {
         seen: u64,
         take: &mut dyn FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        self.read(|transaction| {
-            let lines = transaction.open_table(LINES)?;
+        guarded(|| {
+            let lines = self.transaction.open_table(LINES)?;
             for entry in lines.range(seen.saturating_add(1)..)? {
                 let (number, line) = entry?;
                 if !take(number.value(), line.value()) {
@@ -101,9 +100,15 @@ impl Engine for Redb {
             Ok(())
         })
     }
+}
 
+impl Engine for Redb {
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        self.read(|transaction| Ok(Box::new(Rows(transaction.open_table(ROWS)?)) as Box<_>))
+        Ok(Box::new(self.now()?))
+    }
+
+    fn frozen(&self) -> Result<Option<Arc<Frozen>>, StoreError> {
+        Ok(Some(Arc::new(self.now()?)))
     }
 
     fn next_node(&self) -> Result<u32, StoreError> {
@@ -150,6 +155,13 @@ impl Redb {
         Ok(Self { path: path.to_owned(), database: RwLock::new(Some(database)), disk })
     }
 
+    fn now(&self) -> Result<Moment, StoreError> {
+        self.read(|transaction| {
+            let rows = transaction.open_table(ROWS)?;
+            Ok(Moment { transaction, rows })
+        })
+    }
+
     /// Carries out one durable transaction.
     fn transact(
         &self,
@@ -189,11 +201,11 @@ impl Redb {
 
     fn read<T>(
         &self,
-        work: impl FnOnce(&ReadTransaction) -> Result<T, RedbError>,
+        work: impl FnOnce(ReadTransaction) -> Result<T, RedbError>,
     ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or(UNREADABLE)?;
-        guarded(|| work(&database.begin_read()?))
+        guarded(|| work(database.begin_read()?))
     }
 }
 

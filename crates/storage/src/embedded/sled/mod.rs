@@ -84,7 +84,7 @@ impl From<::sled::Error> for Trouble {
     }
 }
 
-/// The rows as long as no write becomes visible.
+/// The rows and lines as long as no write becomes visible.
 struct Durable<'s> {
     sled: &'s Sled,
     under_way: RwLockReadGuard<'s, UnderWay>,
@@ -104,37 +104,33 @@ impl Snapshot for Durable<'_> {
             first.map(Some).ok_or(Trouble::Damaged)
         })
     }
-}
 
-impl Engine for Sled {
     fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        let under_way = self.under_way();
         guarded(|| {
-            let row = |key| match under_way.rows.get(key) {
+            let row = |key| match self.under_way.rows.get(key) {
                 Some(row) => Ok(row.clone()),
-                None => Ok(self.stored(key)?.map(|(row, _)| row)),
+                None => Ok(self.sled.stored(key)?.map(|(row, _)| row)),
             };
             keys.iter().map(row).collect()
         })
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        let under_way = self.under_way();
         let start = Bound::Included(entry(Space::Row, range.start()));
         let end =
             range.end().map_or_else(|| vec![Space::Row as u8 + 1], |end| entry(Space::Row, end));
         let hidden_end =
             range.end().map_or(Bound::Unbounded, |end| Bound::Excluded(RowKey::new(end)));
-        let hidden =
-            under_way.rows.range((Bound::Included(RowKey::new(range.start())), hidden_end));
+        let hidden = (Bound::Included(RowKey::new(range.start())), hidden_end);
+        let hidden = self.under_way.rows.range(hidden);
         guarded(|| {
-            let stored = self.handle.db()?.range((start, Bound::Excluded(end)));
+            let stored = self.sled.handle.db()?.range((start, Bound::Excluded(end)));
             if range.is_descending() {
                 let before = |a: &[u8], b: &[u8]| a > b;
-                self.page(stored.rev().peekable(), hidden.rev().peekable(), before, limit)
+                self.sled.page(stored.rev().peekable(), hidden.rev().peekable(), before, limit)
             } else {
                 let before = |a: &[u8], b: &[u8]| a < b;
-                self.page(stored.peekable(), hidden.peekable(), before, limit)
+                self.sled.page(stored.peekable(), hidden.peekable(), before, limit)
             }
         })
     }
@@ -144,14 +140,14 @@ impl Engine for Sled {
         seen: u64,
         take: &mut dyn FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        let lines = self.under_way().lines;
+        let lines = self.under_way.lines;
         let start = entry(Space::Line, &seen.saturating_add(1).to_be_bytes());
         let end = entry(Space::Line, &lines.to_be_bytes());
         if seen >= lines {
             return Ok(());
         }
         guarded(|| {
-            let db = self.handle.db()?;
+            let db = self.sled.handle.db()?;
             for found in db.range(start..=end) {
                 let (key, stored) = found?;
                 let key = key.get(1..).unwrap_or_default();
@@ -165,7 +161,9 @@ impl Engine for Sled {
             Ok(())
         })
     }
+}
 
+impl Engine for Sled {
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(Durable { sled: self, under_way: self.under_way() }))
     }
