@@ -65,7 +65,7 @@ pub(crate) struct TelemetrySettings {
 #[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServeSettings {
-    /// The store: `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
+    /// The store: `redb:FOLDER`, `redb+journal:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
     #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// The file that keeps the share of the root secret [default: `holder` in the store's folder]

@@ -21,7 +21,7 @@ use crate::settings::ServeSettings;
 /// Which store, at rest, and what opens its keys.
 #[derive(Debug, Args)]
 pub(super) struct AtRest {
-    /// The store: `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
+    /// The store: `redb:FOLDER`, `redb+journal:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
     #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
     store: Option<String>,
     /// The file that keeps the share of the root secret [default: `holder` in the store's folder]

@@ -23,7 +23,7 @@ use crate::settings::ServeSettings;
 /// Makes a store and its keys.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The store to be made: `redb:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
+    /// The store to be made: `redb:FOLDER`, `redb+journal:FOLDER`, `fjall:FOLDER`, `sled:FOLDER` or `postgres://USER@HOST/DATABASE`
     #[arg(long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true)]
     store: Option<String>,
     /// The new file that keeps the share of the root secret [default: `holder` in the store's folder]

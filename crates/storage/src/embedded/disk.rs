@@ -13,6 +13,9 @@ const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// How often such an engine may write a change, in its log and in what it makes of it later.
 const COPIES: u64 = 8;
 
+/// Room that commits leave to the lines of reads, so that reading goes on for a while when the disk gets full.
+const LINES_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Counts syncs; a failed one ends the process. In tests it makes writes and syncs fail.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
@@ -71,7 +74,15 @@ impl Disk {
 /// [`Failure::Full`] if not. A file system that does not say how much room it has is trusted.
 pub(super) fn room_for(file: impl AsFd, changes: &Changes) -> Result<(), Failure> {
     let needed = u64::try_from(changes.bytes()).unwrap_or(u64::MAX).saturating_mul(COPIES);
-    let Ok(disk) = rustix::fs::fstatvfs(file) else { return Ok(()) };
-    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if room < RESERVE_BYTES.saturating_add(needed) { Err(Failure::Full) } else { Ok(()) }
+    if room(file) < RESERVE_BYTES.saturating_add(needed) { Err(Failure::Full) } else { Ok(()) }
+}
+
+/// Whether the disk of this file has room for commits, beside that of the lines of reads.
+pub(super) fn has_room(file: impl AsFd) -> bool {
+    room(file) > LINES_BYTES
+}
+
+fn room(file: impl AsFd) -> u64 {
+    let Ok(disk) = rustix::fs::fstatvfs(file) else { return u64::MAX };
+    disk.f_bavail.saturating_mul(disk.f_frsize)
 }

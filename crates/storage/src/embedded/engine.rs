@@ -106,6 +106,28 @@ pub(super) trait Snapshot {
     ) -> Result<(), StoreError>;
 }
 
+impl<S: Snapshot + ?Sized> Snapshot for Arc<S> {
+    fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
+        (**self).version(key)
+    }
+
+    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        (**self).get_many(keys)
+    }
+
+    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
+        (**self).scan(range, limit)
+    }
+
+    fn read_lines(
+        &self,
+        seen: u64,
+        take: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        (**self).read_lines(seen, take)
+    }
+}
+
 /// The rows and lines of one moment that many share, for as long as they like.
 pub(super) type Frozen = dyn Snapshot + Send + Sync;
 

@@ -1,12 +1,14 @@
 //! The thread that commits: what has queued up becomes durable together.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use super::disk::has_room;
 use super::engine::{Changes, Engine, Failure, Snapshot};
 use super::ordering::Ordering;
 use super::{Answer, Groups};
@@ -54,6 +56,8 @@ pub(super) struct Writer {
     ordering: Arc<Ordering>,
     groups: Arc<Groups>,
     sums: Arc<Sums>,
+    /// For the room on its disk.
+    folder: File,
     /// The next node number that nobody has used.
     next_node: u32,
     /// None after a failed write: the places of its lines may stand on the disk, and a place is
@@ -73,9 +77,11 @@ impl Writer {
         sums: Arc<Sums>,
         path: &Path,
     ) -> Result<(Self, u32), OpenError> {
+        let unreadable = |reason| OpenError::Unreadable { path: path.to_owned(), reason };
+        let folder = File::open(path).map_err(unreadable)?;
         let read = engine.next_node();
         let next_node = read.map_err(|_| Failure::Damaged.at_opening(path))?;
-        let mut writer = Self { engine, ordering, groups, sums, next_node, chain: None };
+        let mut writer = Self { engine, ordering, groups, sums, folder, next_node, chain: None };
         let reserved = writer.reserve_nodes(2).map_err(|failure| failure.at_opening(path))?;
         writer.chain = Some(Chain::new(reserved));
         Ok((writer, reserved + 1))
@@ -124,6 +130,9 @@ impl Writer {
     }
 
     fn write(&mut self, commits: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        if !has_room(&self.folder) && !commits.iter().all(|commit| commit.batch.is_read_only()) {
+            return Err(StoreError::Full);
+        }
         self.engine.ready().map_err(Failure::or_end)?;
         let mut chain = match self.chain.take() {
             Some(chain) => chain,

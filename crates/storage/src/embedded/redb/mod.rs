@@ -37,6 +37,9 @@ pub(crate) const KIND: Kind = Kind {
 /// An open database. It is closed and opened again after a failed write, hence the lock.
 struct Redb {
     path: PathBuf,
+    /// What all readers share: redb syncs its file under the lock that beginning to read takes, when a write
+    /// makes it longer. None if nothing could be read after the last write; then each reader begins anew.
+    newest: RwLock<Option<Arc<Moment>>>,
     database: RwLock<Option<Database>>,
     disk: Arc<Disk>,
 }
@@ -108,7 +111,7 @@ impl Engine for Redb {
     }
 
     fn frozen(&self) -> Result<Option<Arc<Frozen>>, StoreError> {
-        Ok(Some(Arc::new(self.now()?)))
+        Ok(Some(self.now()?))
     }
 
     fn next_node(&self) -> Result<u32, StoreError> {
@@ -142,6 +145,10 @@ impl Engine for Redb {
             Ok(())
         });
         match outcome {
+            Ok(()) => {
+                self.renew();
+                Ok(())
+            }
             Err(Failure::Full) if self.reopen()? == group && group != 0 => Ok(()),
             outcome => outcome,
         }
@@ -151,14 +158,34 @@ impl Engine for Redb {
 impl Redb {
     fn open(path: &Path, disk: &Arc<Disk>) -> Result<Self, OpenError> {
         let disk = Arc::clone(disk);
-        let database = database::open(path, &disk)?;
-        Ok(Self { path: path.to_owned(), database: RwLock::new(Some(database)), disk })
+        let database = RwLock::new(Some(database::open(path, &disk)?));
+        let opened = Self { path: path.to_owned(), newest: RwLock::default(), database, disk };
+        opened.renew();
+        Ok(opened)
     }
 
-    fn now(&self) -> Result<Moment, StoreError> {
+    /// The newest moment.
+    fn now(&self) -> Result<Arc<Moment>, StoreError> {
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        newest.map_or_else(|| self.begin_to_read(), Ok)
+    }
+
+    /// Shows readers what was written.
+    fn renew(&self) {
+        self.show(self.begin_to_read().ok());
+    }
+
+    fn show(&self, newest: Option<Arc<Moment>>) {
+        let mut slot = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        let older = std::mem::replace(&mut *slot, newest);
+        drop(slot);
+        drop(older);
+    }
+
+    fn begin_to_read(&self) -> Result<Arc<Moment>, StoreError> {
         self.read(|transaction| {
             let rows = transaction.open_table(ROWS)?;
-            Ok(Moment { transaction, rows })
+            Ok(Arc::new(Moment { transaction, rows }))
         })
     }
 
@@ -182,6 +209,7 @@ impl Redb {
 
     /// Closes the database and opens it again, and tells the number of the last write in it.
     fn reopen(&self) -> Result<u64, Failure> {
+        self.show(None);
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         database::close(slot.take());
         match database::open(&self.path, &self.disk) {
@@ -192,6 +220,7 @@ impl Redb {
             }
         }
         drop(slot);
+        self.renew();
         let group = self.read(|transaction| {
             let meta = transaction.open_table(META)?;
             Ok(meta.get(GROUP)?.map_or(0, |group| group.value()))
@@ -211,6 +240,7 @@ impl Redb {
 
 impl Drop for Redb {
     fn drop(&mut self) {
+        self.show(None);
         database::close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -13,6 +13,7 @@ mod pieces;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -268,10 +269,14 @@ impl Sled {
     }
 
     /// There are no files of long values, because none is long. Should sled make one after all, it is
-    /// made durable before anything is acknowledged, and somebody is told.
+    /// made durable before anything is acknowledged, and somebody is told. A store whose folder somebody has
+    /// taken away has none either.
     fn sync_blobs(&self) {
-        let is_empty = fs::read_dir(&self.blobs).map(|mut entries| entries.next().is_none());
-        if !matches!(is_empty, Ok(true)) {
+        let is_empty = match fs::read_dir(&self.blobs) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if !is_empty {
             tracing::error!("sled wrote a value to a file of its own, which it should never do");
             self.disk.synced(sync_everything(&self.blobs));
         }
