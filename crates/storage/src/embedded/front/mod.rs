@@ -179,12 +179,9 @@ impl Engine for Front {
         log.append(changes)?;
         let durable = log.progress();
         self.shared.overlay().put(changes, durable);
-        let waiting = self.shared.change(|overlay| {
-            overlay.show(changes, durable);
-            overlay.bytes()
-        });
+        self.shared.change(|overlay| overlay.show(changes, durable));
         drop(log);
-        self.shared.note(waiting);
+        self.shared.note_waiting();
         Ok(())
     }
 }
@@ -207,14 +204,13 @@ impl Shared {
     }
 
     /// Makes a newer moment of the newest. Those who hold earlier ones keep them.
-    fn change<T>(&self, change: impl FnOnce(&mut Overlay) -> T) -> T {
+    fn change(&self, change: impl FnOnce(&mut Overlay)) {
         let mut newest = self.overlay.write().unwrap_or_else(PoisonError::into_inner);
         let mut newer = Overlay::clone(&newest);
-        let outcome = change(&mut newer);
+        change(&mut newer);
         let older = std::mem::replace(&mut *newest, Arc::new(newer));
         drop(newest);
         drop(older);
-        outcome
     }
 
     /// The newest moment, for whoever reads at once.
@@ -249,9 +245,10 @@ impl Shared {
         }
     }
 
-    /// Notes how much waits for the database now.
-    fn note(&self, waiting: usize) {
+    /// Notes how much waits for the database now. Whoever comes last has looked last.
+    fn note_waiting(&self) {
         let mut state = lock(&self.state);
+        let waiting = self.overlay().bytes();
         let was = std::mem::replace(&mut state.waiting, waiting);
         drop(state);
         if waiting < was || waiting >= PIECE_BYTES {
@@ -348,12 +345,9 @@ impl Shared {
             self.behind.write(&changes, &mut || ())?;
         }
         let behind = frozen(&*self.behind)?;
-        let waiting = self.change(|overlay| {
-            overlay.settle(progress, behind);
-            overlay.bytes()
-        });
+        self.change(|overlay| overlay.settle(progress, behind));
         outlived.push(piece);
-        self.note(waiting);
+        self.note_waiting();
         let segments = lock(&self.log).outlived(progress.group);
         remove(&segments);
         Ok(true)
