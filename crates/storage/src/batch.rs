@@ -105,6 +105,11 @@ impl Batch {
         self
     }
 
+    /// The rows that it writes, with their new versions, for whoever keeps a record of them.
+    pub fn writes(&self) -> impl Iterator<Item = (&RowKey, u64, &[u8])> {
+        self.puts.iter().map(|put| (&put.key, put.version, put.value.as_ref()))
+    }
+
     /// Whether it expects, changes and records nothing.
     pub fn is_empty(&self) -> bool {
         self.expects.is_empty()

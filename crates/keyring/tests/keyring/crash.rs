@@ -1,12 +1,14 @@
 //! A failure at every call of a shred, to the store or to a holder, before or after it took place.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
+use strongroom_adversary::{Evidence, Opened, Share};
 use strongroom_keyring::{Half, Holder, KeyError, Keyring, Leaf, Recovery, ShredTarget, Tombstone};
-use strongroom_storage::{Batch, MemoryStore, Store};
+use strongroom_storage::{Batch, Store};
 
+use crate::adversary::{attacked, name, recorded, shares_of};
 use crate::world::{
     self, Fault, FaultyStore, WatchedHolder, World, fence, finish, leaf_stone, numbers, stone,
     tenant,
@@ -20,6 +22,10 @@ struct Scene {
     fault: Arc<Fault>,
     keyring: Keyring,
     living: BTreeMap<Leaf, [u8; 32]>,
+    doomed: BTreeMap<Leaf, [u8; 32]>,
+    /// Everything that was ever written, and the shares before the shred.
+    evidence: Arc<Mutex<Evidence>>,
+    before: Vec<Share>,
     taken: Vec<u64>,
     stones: Vec<Tombstone>,
 }
@@ -30,7 +36,7 @@ impl Scene {
     /// A tree of two levels, targets of every kind, fenced, and a retired slot.
     async fn new(classes: &[u8]) -> Self {
         let fault = Arc::new(Fault::default());
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let (store, evidence) = recorded();
         let holders: Vec<Arc<WatchedHolder>> = (1u8..)
             .zip(classes)
             .map(|(id, class)| {
@@ -53,8 +59,12 @@ impl Scene {
             }
             taken = slots;
         }
-        living.retain(|leaf, _| leaf.tenant == tenant(2) || !DOOMED.contains(&leaf.slot));
-        living.retain(|leaf, _| leaf.tenant == tenant(1) || leaf.half == Half::Data);
+        let mut doomed = living.clone();
+        doomed.retain(|leaf, _| leaf.tenant == tenant(1) && DOOMED.contains(&leaf.slot));
+        living.retain(|leaf, _| !doomed.contains_key(leaf));
+        let account = Leaf { tenant: tenant(2), half: Half::Account, slot: 0 };
+        doomed.insert(account, *keyring.leaf(account).await.unwrap().expose());
+        let before = shares_of(&world.holders).await;
         let punctured = ShredTarget::Numbers { half: Half::Data, slot: 40, numbers: vec![16, 99] };
         let stones = vec![
             leaf_stone(tenant(1), Half::Data, 16),
@@ -67,7 +77,19 @@ impl Scene {
         let retired = Leaf { tenant: tenant(1), half: Half::Data, slot: 17 };
         keyring.retire(&mut batch, retired);
         let _ = store.commit(batch).await.unwrap();
-        Self { world, store, holders, fault, keyring, living, taken, stones }
+        Self {
+            world,
+            store,
+            holders,
+            fault,
+            keyring,
+            living,
+            doomed,
+            evidence,
+            before,
+            taken,
+            stones,
+        }
     }
 
     async fn check_living(&self, keyring: &Keyring) {
@@ -100,6 +122,22 @@ impl Scene {
                 holder.list().await.unwrap().shares.iter().map(|held| held.number).collect();
             assert_eq!(kept, [in_force]);
         }
+    }
+
+    /// With everything that was ever written, also what was never committed, the present holders lead to
+    /// all that lives and to nothing erased; the earlier ones led to both.
+    async fn check_adversary(&self) {
+        let reached = |opened: &Opened, leaves: &BTreeMap<Leaf, [u8; 32]>| {
+            let reaches = |(leaf, key): &(&Leaf, &[u8; 32])| {
+                opened.leaves.get(&name(leaf)).is_some_and(|keys| keys.contains(*key))
+            };
+            leaves.iter().filter(reaches).count()
+        };
+        let now = attacked(&self.evidence, &shares_of(&self.world.holders).await);
+        assert_eq!(reached(&now, &self.living), self.living.len(), "something that lives is lost");
+        assert_eq!(reached(&now, &self.doomed), 0, "something erased can be read");
+        let then = attacked(&self.evidence, &self.before);
+        assert_eq!(reached(&then, &self.doomed), self.doomed.len(), "the adversary does not see");
     }
 
     /// Resumes as a caller does after a crash.
@@ -141,6 +179,7 @@ async fn everywhere(classes: &[u8], applied: bool, lasting: bool) -> (usize, [us
         let failed = scene.fault.disarm();
         if !failed {
             assert!(shredded.unwrap().complete);
+            println!("{at} calls, a failure at each; the adversary came after each");
             return (at, recoveries);
         }
         if lasting {
@@ -164,6 +203,7 @@ async fn everywhere(classes: &[u8], applied: bool, lasting: bool) -> (usize, [us
         let keyring = scene.world.reopen().await;
         scene.check_living(&keyring).await;
         scene.check_erased(&keyring).await;
+        scene.check_adversary().await;
         let slots = keyring.take_slots(tenant(2), Half::Data, 70).await.unwrap();
         assert!(slots.iter().all(|slot| !scene.taken.contains(slot)), "a slot was given out twice");
     }

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod adversary;
 mod closure;
 mod concurrency;
 mod crash;
 mod differential;
 mod holder_file;
 mod locking;
+#[path = "../../../../tests/src/recorder.rs"]
+#[expect(unreachable_pub, reason = "it is public for tests of other rooms")]
+mod recorder;
 mod world;

@@ -1,6 +1,6 @@
 //! What the tests of the keyring share: a world that can be reopened, faults, and a history of rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -185,68 +185,6 @@ pub(crate) async fn numbers(store: &dyn Store) -> (u64, u64, u8) {
     let (in_force, batch) = (rows[0].as_ref().unwrap(), rows[1].as_ref().unwrap());
     let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap());
     (number(&in_force.value[1..9]), number(&batch.value[2..10]), batch.value[1])
-}
-
-/// Every version of every row that a store ever had.
-pub(crate) type History = BTreeMap<RowKey, BTreeMap<u64, Bytes>>;
-
-/// A store that keeps every version of every row.
-pub(crate) struct Recorder {
-    inner: Arc<dyn Store>,
-    history: tokio::sync::Mutex<History>,
-}
-
-impl Recorder {
-    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, history: tokio::sync::Mutex::default() }
-    }
-
-    pub(crate) async fn history(&self) -> History {
-        self.history.lock().await.clone()
-    }
-}
-
-#[async_trait]
-impl Store for Recorder {
-    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.inner.get_many(keys).await
-    }
-
-    async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        self.inner.scan(range, limit).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
-        let mut history = self.history.lock().await;
-        let committed = self.inner.commit(batch).await?;
-        for (key, row) in self.inner.scan(&KeyRange::prefix(&[]), 10_000).await? {
-            history.entry(key).or_default().insert(row.version, row.value);
-        }
-        Ok(committed)
-    }
-
-    async fn append(
-        &self,
-        lines: Vec<Box<dyn Line>>,
-        facts: Vec<Expect>,
-    ) -> Result<Committed, StoreError> {
-        self.inner.append(lines, facts).await
-    }
-
-    async fn read_lines(
-        &self,
-        range: &LineRange,
-    ) -> Result<Vec<(LinePosition, Bytes)>, StoreError> {
-        self.inner.read_lines(range).await
-    }
-
-    fn sums(&self) -> &Sums {
-        self.inner.sums()
-    }
-
-    fn describe(&self) -> Description {
-        self.inner.describe()
-    }
 }
 
 /// When calls to a store and its holders fail.
