@@ -24,6 +24,7 @@ pub mod life;
 mod logs;
 pub mod memory;
 pub mod program;
+mod recorder;
 mod server;
 pub mod sweep;
 mod tenant;

@@ -11,23 +11,22 @@ use strongroom_storage::{
     Store, StoreError, Sums,
 };
 
-/// The store with its recorder: rows are noted before they are committed, also those that never are.
-pub struct Recorder {
+/// The store with its recorder.
+pub(crate) struct Recorder {
     inner: Arc<dyn Store>,
     evidence: Arc<Mutex<Evidence>>,
+    /// Also what the store refused, because something else had changed meanwhile: it never writes that.
+    with_refused: bool,
 }
 
 impl Recorder {
-    /// Notes what is written to a store.
-    pub fn new(inner: Arc<dyn Store>, evidence: Arc<Mutex<Evidence>>) -> Self {
-        Self { inner, evidence }
-    }
-
-    fn note(&self, batch: &Batch) {
-        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, version, value) in batch.writes() {
-            evidence.row(key.as_bytes(), version, value);
-        }
+    /// Notes what a store writes, with `with_refused` all that it is asked to.
+    pub(crate) fn new(
+        inner: Arc<dyn Store>,
+        evidence: Arc<Mutex<Evidence>>,
+        with_refused: bool,
+    ) -> Self {
+        Self { inner, evidence, with_refused }
     }
 }
 
@@ -42,8 +41,18 @@ impl Store for Recorder {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
-        self.note(&batch);
-        self.inner.commit(batch).await
+        let written: Vec<_> = batch
+            .writes()
+            .map(|(key, version, value)| (key.clone(), version, value.to_vec()))
+            .collect();
+        let committed = self.inner.commit(batch).await;
+        if self.with_refused || !matches!(committed, Err(StoreError::Conflict)) {
+            let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, version, value) in written {
+                evidence.row(key.as_bytes(), version, &value);
+            }
+        }
+        committed
     }
 
     async fn append(

@@ -2,30 +2,35 @@
 //! still.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use strongroom_adversary::Evidence;
 use strongroom_api::{Config, Edge, Limits, RunningServer, SealProof, UnlockError, Unlocker};
 use strongroom_crypto::{Key, SystemRng, seal_key};
 use strongroom_keyring::{
     FileHolder, Grade, Holder, HolderId, KeyError, Keyring, MemoryHolder, SealMethod,
 };
 use strongroom_model::{Clock, InstallId};
-use strongroom_storage::{BlobUrl, OpenError, Store, StoreUrl};
+use strongroom_storage::{BlobUrl, LinePosition, LineRange, OpenError, Store, StoreUrl};
+use strongroom_vault::backups::{BackupPlace, FolderPlace, Places};
 use strongroom_vault::integrity::Rejected;
 use strongroom_vault::{Vault, system, tenants};
 use tempfile::TempDir;
 
 use crate::client::plain_http;
 use crate::faults::{Faults, Faulty};
+use crate::recorder::Recorder;
 use crate::{Caller, ManualClock, Tenant};
 
 /// The name of the provider's first operator.
 const OPERATOR: &str = "Olga Operator";
 /// Before so much of their session has passed, people who stay make another: it lasts twelve hours.
 const STAY_SECONDS: i64 = 11 * 60 * 60;
+/// What the place for backups of a server is called whose writes are recorded.
+const BACKUPS: &str = "nightly";
 /// How often opening a store is tried again while the last of an earlier server lets go of it.
 const OPEN_TRIES: u32 = 200;
 
@@ -47,6 +52,9 @@ pub struct Server {
     /// Breaks and mends its store.
     pub faults: Arc<Faults>,
     home: Home,
+    url: StoreUrl,
+    /// Everything that was written to its store, if that is recorded.
+    evidence: Option<Arc<Mutex<Evidence>>>,
     seal: String,
     http: reqwest::Client,
     parts: Option<Parts>,
@@ -78,15 +86,24 @@ impl Unlocker for SealUnlocker {
 impl Server {
     /// A server that keeps nothing.
     pub async fn memory() -> Self {
-        Self::start(Home::Memory).await
+        Self::start(Home::Memory, StoreUrl::Memory, false).await
     }
 
     /// A server over a redb store and a file holder in a folder of their own.
     pub async fn redb() -> Self {
-        Self::start(Home::Folder(TempDir::new().unwrap())).await
+        let folder = TempDir::new().unwrap();
+        let url = StoreUrl::Redb(folder.path().join("store"));
+        Self::start(Home::Folder(folder), url, false).await
     }
 
-    async fn start(home: Home) -> Self {
+    /// A server over this store, with its file holder, and its backups in `backups`, in a folder. What is
+    /// written to the store is recorded.
+    pub async fn recorded(folder: TempDir, url: StoreUrl) -> Self {
+        std::fs::create_dir(folder.path().join("backups")).unwrap();
+        Self::start(Home::Folder(folder), url, true).await
+    }
+
+    async fn start(home: Home, url: StoreUrl, is_recorded: bool) -> Self {
         let clock = Arc::new(ManualClock::new());
         let rng = Arc::new(SystemRng::new());
         let install = InstallId::new(clock.now(), &*rng).unwrap();
@@ -97,21 +114,25 @@ impl Server {
                 Arc::new(MemoryHolder::new(HolderId([3; 16]), install, 1)),
             ),
             Home::Folder(folder) => {
-                let (store, holder) = places(folder);
                 let holder = FileHolder::create(
-                    &holder,
+                    &holder_of(folder),
                     install,
                     1,
                     Grade::Logical,
                     SealMethod::KeyFile,
                     &*rng,
                 );
-                let url = StoreUrl::Redb(store);
+                let url = url.clone();
                 let store =
                     tokio::task::spawn_blocking(move || strongroom_storage::create(&url)).await;
                 (store.unwrap().unwrap(), Arc::new(holder.unwrap()))
             }
         };
+        let evidence = is_recorded.then(|| {
+            let evidence = Evidence::new(*install.as_bytes());
+            Arc::new(Mutex::new(evidence))
+        });
+        let store = recorded(store, evidence.as_ref());
         let holders = vec![holder];
         Keyring::create(store.clone(), holders.clone(), &seal, install, clock.clone(), rng)
             .await
@@ -121,6 +142,8 @@ impl Server {
             clock,
             faults: Arc::default(),
             home,
+            url,
+            evidence,
             seal: text,
             http: plain_http(),
             parts: None,
@@ -148,6 +171,11 @@ impl Server {
             Home::Folder(folder) => BlobUrl::Folder(folder.path().join("files")),
         };
         vault.keep_files(files.open().unwrap(), LARGEST_FILE);
+        if let (Some(_), Home::Folder(folder)) = (&self.evidence, &self.home) {
+            let place: Arc<dyn BackupPlace> =
+                Arc::new(FolderPlace::new(folder.path().join("backups")));
+            vault.name_backup_places(Places::from([(BACKUPS.parse().unwrap(), place)]));
+        }
         // Tests ask as fast as they can.
         let limits = Limits { rates: None, ..Limits::default() };
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), limits };
@@ -167,12 +195,11 @@ impl Server {
     pub async fn restart_locked(&mut self) {
         self.stop().await;
         let Home::Folder(folder) = &self.home else { panic!("a server in memory leaves nothing") };
-        let (store, holder) = places(folder);
-        let url = StoreUrl::Redb(store);
+        let (url, holder) = (self.url.clone(), holder_of(folder));
         let store = tokio::task::spawn_blocking(move || open_when_free(&url)).await.unwrap();
         let holders: Vec<Arc<dyn Holder>> =
             vec![Arc::new(FileHolder::open(&holder, None).unwrap())];
-        self.run(store, holders).await;
+        self.run(recorded(store, self.evidence.as_ref()), holders).await;
     }
 
     /// The same, and unlocks it over HTTP.
@@ -230,6 +257,25 @@ impl Server {
     /// The keys that it has, past all rights.
     pub fn keyring(&self) -> &Keyring {
         &self.parts().keyring
+    }
+
+    /// Everything that was written to the store, and all lines of its log; it is recorded.
+    pub async fn evidence(&self) -> Evidence {
+        let recorded = self.evidence.as_ref().expect("a server whose writes are recorded");
+        let mut evidence = recorded.lock().unwrap().clone();
+        let mut after = LinePosition::START;
+        loop {
+            let range = LineRange::all(after, strongroom_storage::PAGE_MAX);
+            let lines = self.parts().store.read_lines(&range).await.unwrap();
+            let Some((last, _)) = lines.last() else { return evidence };
+            after = *last;
+            lines.iter().for_each(|(_, line)| evidence.line(line));
+        }
+    }
+
+    /// Has the adversary look through bytes of any kind.
+    pub fn look_through(&self, bytes: &[u8]) {
+        self.evidence.as_ref().expect("a recorder").lock().unwrap().bytes(bytes);
     }
 
     /// The metrics, as they are shown to whoever runs the server.
@@ -292,8 +338,15 @@ impl Server {
     }
 }
 
-fn places(folder: &TempDir) -> (PathBuf, PathBuf) {
-    (folder.path().join("store"), folder.path().join("holder"))
+fn holder_of(folder: &TempDir) -> PathBuf {
+    folder.path().join("holder")
+}
+
+fn recorded(store: Arc<dyn Store>, evidence: Option<&Arc<Mutex<Evidence>>>) -> Arc<dyn Store> {
+    match evidence {
+        Some(evidence) => Arc::new(Recorder::new(store, evidence.clone(), false)),
+        None => store,
+    }
 }
 
 fn open_when_free(url: &StoreUrl) -> Arc<dyn Store> {

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
 
+mod adversary;
 mod bench;
 mod book;
 mod ci;
@@ -12,6 +13,7 @@ mod crash;
 mod deny;
 mod fuzz;
 mod kills;
+mod mutants;
 mod network;
 mod nightly;
 mod packages;
@@ -31,6 +33,7 @@ use command::Failure;
 const HELP: &str = "\
 cargo xtask COMMAND
 
+  adversary     erase records, then read what everything ever written gives; --engine E, --records N, --mutants
   bench [ARGS]  measure the server beside others and print a report; --long, --folder DIR, --dist
   book          the documents as a book, in target/book
   test [ARGS]   prepare what the tests need, then `cargo test --release --workspace ARGS`
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
 
 fn run(command: Option<&str>, rest: &[OsString]) -> Result<(), Failure> {
     match command {
+        Some("adversary") => adversary::run(rest),
         Some("bench") => bench::run(rest),
         Some("book") => without_arguments("book", rest).and_then(|()| book::run()),
         Some("test") => test::run(rest),

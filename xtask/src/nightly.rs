@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::command::Failure;
-use crate::{crash, fuzz, kills, network, people, schemathesis};
+use crate::{adversary, crash, fuzz, kills, network, people, schemathesis};
 
 /// What a campaign may take, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +19,11 @@ struct Campaign {
 }
 
 /// Every campaign, in the order in which they run. A new one is a line here.
-const CAMPAIGNS: [Campaign; 6] = [
+const CAMPAIGNS: [Campaign; 7] = [
     Campaign { name: "fuzz", run: fuzz::run },
     Campaign { name: "crash", run: crash::campaign },
     Campaign { name: "kills", run: kills::run },
+    Campaign { name: "adversary", run: adversary::campaign },
     Campaign { name: "people", run: people::run },
     Campaign { name: "network", run: attack_the_network },
     Campaign { name: "schemathesis", run: ask_beside_the_document },
@@ -115,7 +116,10 @@ mod tests {
     fn every_campaign_runs_unless_some_are_named() {
         assert_eq!(
             parsed(&[]),
-            Some((MINUTES, vec!["fuzz", "crash", "kills", "people", "network", "schemathesis"]))
+            Some((
+                MINUTES,
+                vec!["fuzz", "crash", "kills", "adversary", "people", "network", "schemathesis"]
+            ))
         );
         assert_eq!(parsed(&["--only", "kills", "--minutes", "9"]), Some((9, vec!["kills"])));
     }

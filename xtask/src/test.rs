@@ -46,6 +46,14 @@ fn has_postgresql() -> bool {
         && folders.iter().any(|folder| folder.join("initdb").exists())
 }
 
+/// Makes sure that there is a PostgreSQL for the tests to start.
+///
+/// # Errors
+/// If it is missing and cannot be installed from here.
+pub(crate) fn ensure_postgresql() -> Result<(), Failure> {
+    if has_postgresql() { Ok(()) } else { ensure_packages(&[POSTGRESQL]) }
+}
+
 fn ensure_programs() -> Result<(), Failure> {
     // `openssl` is asked without dashes, `curl` with them.
     let answers = |name: &str, flag: &str| command::succeeds(Command::new(name).arg(flag));

@@ -16,6 +16,8 @@ const ROWS_SLOT: u64 = 0;
 const AUDIT_SLOT: u64 = 1;
 /// Indexes from here on are not a collection's.
 const FIRST_SHARED_INDEX: u32 = 0xffff_ff00;
+/// Batches of which every share is tried with every number; of more, each with its own.
+const BATCHES_MAX: usize = 32;
 /// The index in the place of a caller's reason.
 const REASON: u64 = 1 << 32;
 
@@ -52,10 +54,9 @@ struct Attack<'e> {
 }
 
 impl Attack<'_> {
-    /// Every secret that the shares can make, for every number up to the highest: a share may have been used
-    /// for another number than the one that it is kept under.
+    /// Every secret that the shares make, one of each class for the same number.
     fn roots(&mut self, shares: &[Share], seal: &Secret) -> Vec<Secret> {
-        let mut classes: BTreeMap<u8, BTreeSet<Secret>> = BTreeMap::new();
+        let mut batches: BTreeMap<u64, BTreeMap<u8, BTreeSet<Secret>>> = BTreeMap::new();
         for share in shares {
             let place = Place {
                 purpose: message::SLOT,
@@ -65,31 +66,25 @@ impl Attack<'_> {
                 version: share.number,
                 ..Place::default()
             };
-            let opened =
-                self.try_stream(seal, &place, Sealed { bytes: &share.sealed, is_exact: true });
+            let sealed = Sealed { bytes: &share.sealed, is_exact: true };
+            let opened = self.try_stream(seal, &place, sealed);
             if let Some(secret) = opened.and_then(|bytes| Secret::try_from(bytes).ok()) {
                 self.opened.shares += 1;
+                let classes = batches.entry(share.number).or_default();
                 classes.entry(share.class).or_default().insert(secret);
             }
         }
-        let mut together: Vec<Vec<(u8, Secret)>> = vec![Vec::new()];
-        for (class, secrets) in &classes {
-            together = together
-                .iter()
-                .flat_map(|chosen| {
-                    secrets.iter().map(move |secret| {
-                        chosen.iter().copied().chain([(*class, *secret)]).collect()
-                    })
-                })
-                .collect();
+        let highest = batches.keys().max().copied().unwrap_or(0);
+        let mut roots = Vec::new();
+        for (number, classes) in &batches {
+            // A share may have been used for another number than the one that it is kept under.
+            let numbers = if batches.len() > BATCHES_MAX { *number..=*number } else { 1..=highest };
+            for chosen in one_of_each(classes) {
+                let root = |number| root(&self.evidence.install, number, &chosen);
+                roots.extend(numbers.clone().filter_map(root));
+            }
         }
-        let highest = shares.iter().map(|share| share.number).max().unwrap_or(0);
-        together
-            .iter()
-            .flat_map(|chosen| {
-                (1..=highest).filter_map(|number| root(&self.evidence.install, number, chosen))
-            })
-            .collect()
+        roots
     }
 
     /// Opens all nodes that hang from some keys, and keeps the keys of the leaves.
@@ -332,9 +327,8 @@ impl Attack<'_> {
                         continue;
                     };
                     let Some(entry) = opener.open(*nonce, &associated, sealed) else { continue };
-                    self.opened
-                        .tags
-                        .extend(rows::id_at(&entry, 0).map(|tag| (name.tenant, index, tag)));
+                    let tags = self.opened.tags.entry((name.tenant, index)).or_default();
+                    tags.extend(rows::id_at(&entry, 0));
                 }
             }
         }
@@ -397,4 +391,15 @@ impl Attack<'_> {
         let slots = self.collections.get(&(tenant, collection)).into_iter().flatten();
         slots.flat_map(|slot| self.leaf(tenant, DATA_TREE, *slot)).collect()
     }
+}
+
+/// Every choice of one secret of each class, the classes ascending.
+fn one_of_each(classes: &BTreeMap<u8, BTreeSet<Secret>>) -> Vec<Vec<(u8, Secret)>> {
+    classes.iter().fold(vec![Vec::new()], |chosen, (class, secrets)| {
+        let with = |chosen: &Vec<(u8, Secret)>| {
+            let each = secrets.iter().map(|secret| (*class, *secret));
+            each.map(|next| chosen.iter().copied().chain([next]).collect()).collect::<Vec<_>>()
+        };
+        chosen.iter().flat_map(with).collect()
+    })
 }

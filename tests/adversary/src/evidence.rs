@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Id;
 use crate::carve::Fragment;
 use crate::message::{SALT, Sealed, header, salt};
+use crate::rows::{is_key_state, parse};
 
 /// Length of what stands between a row's version and its message where the row names an owner.
 pub(crate) const OWNER: usize = 24;
@@ -96,6 +97,15 @@ impl Evidence {
     /// The values of all rows, every version.
     pub fn values(&self) -> impl Iterator<Item = &[u8]> {
         self.rows.values().flatten().map(|written| written.value.as_slice())
+    }
+
+    /// The key state alone: what somebody needs besides a backup, which has none.
+    #[must_use]
+    pub fn keys_alone(&self) -> Self {
+        let mut keys = Self::new(self.install);
+        keys.rows.clone_from(&self.rows);
+        keys.rows.retain(|key, _| parse(key).is_some_and(|name| is_key_state(name.kind)));
+        keys
     }
 
     /// How many rows there are, every version counted.

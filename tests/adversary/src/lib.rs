@@ -7,6 +7,7 @@
 //! keys out of any bytes, and tries the keys that it gets until nothing new opens.
 
 mod attack;
+mod backup;
 mod carve;
 mod chains;
 mod clear;

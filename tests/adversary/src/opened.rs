@@ -7,6 +7,9 @@ use crate::numbers::Cover;
 use crate::primitives::{Secret, hmac_sha256};
 use crate::rows::{self, first_half};
 
+/// The slot of the key of a tenant's indexes.
+const INDEX_SLOT: u64 = 2;
+
 /// The place of a leaf's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leaf {
@@ -47,7 +50,7 @@ pub struct Opened {
     /// How often a key was tried on a message.
     pub tried: u64,
     /// Tags in the entries of indexes.
-    pub(crate) tags: BTreeSet<(Id, u32, [u8; 16])>,
+    pub(crate) tags: BTreeMap<(Id, u32), BTreeSet<[u8; 16]>>,
     pub(crate) covers: BTreeMap<Leaf, Vec<Cover>>,
 }
 
@@ -60,19 +63,19 @@ impl Opened {
 
     /// How many entries of indexes were opened.
     pub fn entries(&self) -> usize {
-        self.tags.len()
+        self.tags.values().map(BTreeSet::len).sum()
     }
 
     /// Whether an entry of an index says that something has this value: its tag, computed with the index
     /// keys that were found, stands in an entry that opened.
     pub fn finds(&self, tenant: Id, value: &[u8]) -> bool {
-        let slot = 2;
-        let keys = self.leaves.get(&Leaf { tenant, tree: rows::DATA_TREE, slot });
-        let indexes: BTreeSet<u32> = self.tags.iter().map(|(_, index, _)| *index).collect();
+        let leaf = Leaf { tenant, tree: rows::DATA_TREE, slot: INDEX_SLOT };
+        let keys = self.leaves.get(&leaf);
+        let of_the_tenant = (tenant, 0)..=(tenant, u32::MAX);
         keys.into_iter().flatten().any(|key| {
-            indexes.iter().any(|index| {
+            self.tags.range(of_the_tenant.clone()).any(|((_, index), tags)| {
                 let tag = hmac_sha256(key, &[b"sr1/index\0", &index.to_be_bytes(), value]);
-                self.tags.contains(&(tenant, *index, first_half(tag)))
+                tags.contains(&first_half(tag))
             })
         })
     }

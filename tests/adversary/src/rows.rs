@@ -75,6 +75,11 @@ pub(crate) fn sealed_under(kind: u8) -> SealedUnder {
     }
 }
 
+/// Whether the keyring alone writes rows of this kind, and no backup has them.
+pub(crate) fn is_key_state(kind: u8) -> bool {
+    kind & 0xf0 == 0x10
+}
+
 /// The key of a node's row.
 pub(crate) fn node(tenant: Id, tree: u8, level: u8, index: u64) -> Vec<u8> {
     [&tenant[..], &[NODE, tree, level], &index.to_be_bytes()].concat()

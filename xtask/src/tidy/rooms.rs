@@ -87,7 +87,15 @@ const ROOMS: &[Room] = &[
     Room {
         folder: "tests",
         may_use: &[
-            "model", "crypto", "storage", "audit", "keyring", "vault", "api", "console", "client",
+            "model",
+            "crypto",
+            "storage",
+            "audit",
+            "keyring",
+            "vault",
+            "api",
+            "console",
+            "client",
             "adversary",
         ],
         because: "tests come through the doors, or as the adversary who has the disk and the keys",

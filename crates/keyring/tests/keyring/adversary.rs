@@ -12,7 +12,7 @@ use crate::world;
 /// A store in memory, and everything that will ever have been written to it.
 pub(crate) fn recorded() -> (Arc<dyn Store>, Arc<Mutex<Evidence>>) {
     let evidence = Arc::new(Mutex::new(Evidence::new(*world::INSTALL.as_bytes())));
-    let store = Recorder::new(Arc::new(MemoryStore::new()), Arc::clone(&evidence));
+    let store = Recorder::new(Arc::new(MemoryStore::new()), Arc::clone(&evidence), true);
     (Arc::new(store), evidence)
 }
 

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use strongroom_adversary::Opened;
 use strongroom_keyring::{
     FileHolder, Grade, Half, KeyError, Keyring, Leaf, SealMethod, ShredTarget,
 };
 use strongroom_storage::{Batch, StoreUrl};
 
+use crate::adversary::{attacked, name, recorded, shares_of};
 use crate::world::{self, TestRng, World, erase, stone, tenant};
 
 /// Numbers whose keys are compared, of every length that the code has.
@@ -28,6 +30,20 @@ struct Table {
     tenants: u8,
     /// Slots on the retired list: gone with the next batch of their tenant.
     retired: BTreeSet<Leaf>,
+    /// Keys that were erased, of slots and of numbers under them.
+    gone: BTreeSet<(Leaf, Option<u32>, [u8; 32])>,
+}
+
+impl Table {
+    fn is_gone(&mut self, leaf: Leaf) {
+        match self.slots.insert(leaf, Known::Gone) {
+            Some(Known::Leaf(key)) => drop(self.gone.insert((leaf, None, key))),
+            Some(Known::Seed(keys)) => {
+                self.gone.extend(keys.into_iter().map(|(number, key)| (leaf, Some(number), key)));
+            }
+            Some(Known::Gone) | None => {}
+        }
+    }
 }
 
 struct History {
@@ -124,14 +140,17 @@ impl History {
             if let ShredTarget::Numbers { numbers, .. } = &target
                 && let Some(Known::Seed(keys)) = self.table.slots.get_mut(&leaf)
             {
-                keys.retain(|number, _| !numbers.contains(number));
+                for number in numbers {
+                    let key = keys.remove(number).unwrap();
+                    self.table.gone.insert((leaf, Some(*number), key));
+                }
             } else {
-                self.table.slots.insert(leaf, Known::Gone);
+                self.table.is_gone(leaf);
             }
             let retired: Vec<_> = self.table.retired.iter().copied().collect();
             for retired in retired.into_iter().filter(|retired| retired.tenant == leaf.tenant) {
                 self.table.retired.remove(&retired);
-                self.table.slots.insert(retired, Known::Gone);
+                self.table.is_gone(retired);
             }
         }
     }
@@ -149,12 +168,11 @@ impl History {
         let stones = [stone(tenant(number), ShredTarget::Tenant { half })];
         let _ = erase(&self.keyring, self.world.store.as_ref(), &stones).await;
         self.table.erased_trees.insert((number, half));
-        for (leaf, known) in &mut self.table.slots {
-            if leaf.tenant == tenant(number)
-                && (leaf.half == half || self.table.retired.contains(leaf))
-            {
-                *known = Known::Gone;
-            }
+        let of_it = |leaf: &&Leaf| leaf.tenant == tenant(number);
+        let dead = |leaf: &&Leaf| leaf.half == half || self.table.retired.contains(leaf);
+        let dead: Vec<Leaf> = self.table.slots.keys().filter(of_it).filter(dead).copied().collect();
+        for leaf in dead {
+            self.table.is_gone(leaf);
         }
         self.table.retired.retain(|leaf| leaf.tenant != tenant(number));
         let taken = self.keyring.take_slots(tenant(number), half, 1).await;
@@ -235,6 +253,45 @@ async fn the_trees_agree_with_a_flat_table_over_a_long_history() {
         let gone = history.table.slots.values().filter(|known| matches!(known, Known::Gone));
         assert!(gone.count() > 500 && history.table.slots.len() > 5_000, "nothing was tried");
     }
+}
+
+/// How many of some keys the adversary has.
+fn reached(opened: &Opened, keys: &BTreeSet<(Leaf, Option<u32>, [u8; 32])>) -> usize {
+    let reaches = |(leaf, number, key): &&(Leaf, Option<u32>, [u8; 32])| match number {
+        None => opened.leaves.get(&name(leaf)).is_some_and(|keys| keys.contains(key)),
+        Some(number) => opened.numbers(name(leaf), *number).contains(key),
+    };
+    keys.iter().filter(reaches).count()
+}
+
+#[tokio::test]
+async fn after_a_long_history_the_adversary_has_the_flat_table_and_nothing_more() {
+    let (store, evidence) = recorded();
+    let mut history = History::new(World::of(store, world::memory_holders(&[1, 2])), 11).await;
+    let mut shares = shares_of(&history.world.holders).await;
+    for _ in 0..400 {
+        history.step(24).await;
+        for share in shares_of(&history.world.holders).await {
+            if !shares.contains(&share) {
+                shares.push(share);
+            }
+        }
+    }
+    // What is retired and not dropped yet lives.
+    let living = history.table.slots.iter().flat_map(|(leaf, known)| match known {
+        Known::Leaf(key) => vec![(*leaf, None, *key)],
+        Known::Seed(keys) => {
+            keys.iter().map(|(number, key)| (*leaf, Some(*number), *key)).collect()
+        }
+        Known::Gone => Vec::new(),
+    });
+    let (living, gone) = (living.collect(), &history.table.gone);
+    let now = attacked(&evidence, &shares_of(&history.world.holders).await);
+    assert_eq!(reached(&now, gone), 0);
+    assert_eq!(reached(&now, &living), living.len());
+    let ever = attacked(&evidence, &shares);
+    assert_eq!(reached(&ever, gone), gone.len(), "the adversary does not see");
+    assert!(gone.len() > 300 && living.len() > 1_000 && shares.len() > 200, "nothing was tried");
 }
 
 #[tokio::test]

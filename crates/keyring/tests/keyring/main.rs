@@ -10,6 +10,5 @@ mod differential;
 mod holder_file;
 mod locking;
 #[path = "../../../../tests/src/recorder.rs"]
-#[expect(unreachable_pub, reason = "it is public for tests of other rooms")]
 mod recorder;
 mod world;
