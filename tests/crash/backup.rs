@@ -12,15 +12,18 @@ use strongroom_storage::{Batch, KeyRange, Row, RowKey, StoreUrl};
 use strongroom_tests::program::{Installation, People, Running, redeem};
 use strongroom_tests::{Caller, Needle, search_folder};
 
+use crate::place::{Place, Sort};
+
 const PEOPLE: &str = "/collections/people/records";
 const ORDERS: &str = "/collections/orders/records";
 /// Longest time that a backup or an erasure may take, in tenths of a second.
 const PATIENCE: u32 = 600;
 
 /// An installation with two tenants, one with two collections, that has a place for backups.
-struct Site {
-    installation: Installation,
-    people: People,
+pub(crate) struct Site {
+    pub(crate) installation: Installation,
+    pub(crate) people: People,
+    pub(crate) place: Place,
     /// The other tenant's home and its owner's session.
     other: (String, String),
     /// Ids of records and of the persons whom they are about.
@@ -30,10 +33,10 @@ struct Site {
 }
 
 impl Site {
-    async fn new(engine: &str) -> (Self, Running) {
+    pub(crate) async fn new(engine: &str, sort: Sort) -> (Self, Running) {
         let installation = Installation::make_on(engine);
-        fs::create_dir(installation.path("backups")).unwrap();
-        let server = start(&installation);
+        let place = Place::make(sort, &installation).await;
+        let server = start(&installation, &place);
         let people = installation.settle(&server).await;
         let owner = people.owner(&server);
         let orders = json!({
@@ -56,9 +59,19 @@ impl Site {
         let other = Caller::of(&server.address, &home, Some(&session));
         assert_eq!(other.post("/collections", orders).await.status, 201);
         let (other_record, _) = create(&other, ORDERS, 1).await;
-        let site =
-            Self { installation, people, other: (home, session), records, order, other_record };
+        let other = (home, session);
+        let site = Self { installation, people, place, other, records, order, other_record };
         (site, server)
+    }
+
+    /// Starts its server, which knows the place.
+    pub(crate) fn start(&self) -> Running {
+        start(&self.installation, &self.place)
+    }
+
+    /// The folder in which its backups lie.
+    fn backups(&self) -> PathBuf {
+        self.place.folder(&self.installation)
     }
 
     fn other(&self, server: &Running) -> Caller {
@@ -66,15 +79,37 @@ impl Site {
     }
 
     /// Has a backup made and gives its folder.
-    async fn back_up(&self, server: &Running) -> PathBuf {
+    pub(crate) async fn back_up(&self, server: &Running) -> PathBuf {
         let operator = self.people.operator(server);
         let asked = operator.post_once("/v1/system/backups", json!({"place": "nightly"})).await;
         assert_eq!(asked.status, 202, "{}", asked.text());
         self.finished(server, &asked.id()).await
     }
 
+    /// Has a backup made that fails, and gives the word with which it does.
+    pub(crate) async fn failing(&self, server: &Running, place: &str) -> String {
+        let operator = self.people.operator(server);
+        let asked = operator.post_once("/v1/system/backups", json!({"place": place})).await;
+        assert_eq!(asked.status, 202, "{}", asked.text());
+        self.failed(server, &asked.id()).await
+    }
+
+    /// Waits until a backup has failed, and gives the word with which it did.
+    pub(crate) async fn failed(&self, server: &Running, job: &str) -> String {
+        let operator = self.people.operator(server);
+        for _ in 0..PATIENCE {
+            let shown = operator.get(&format!("/jobs/{job}")).await.ok();
+            match shown["state"].as_str().unwrap() {
+                "queued" | "running" => tokio::time::sleep(Duration::from_millis(100)).await,
+                "failed" => return shown["problem"].as_str().unwrap().to_owned(),
+                other => panic!("the backup is {other}: {shown}"),
+            }
+        }
+        panic!("the backup takes too long");
+    }
+
     /// Waits until a backup is made and gives its folder.
-    async fn finished(&self, server: &Running, job: &str) -> PathBuf {
+    pub(crate) async fn finished(&self, server: &Running, job: &str) -> PathBuf {
         let operator = self.people.operator(server);
         for _ in 0..PATIENCE {
             let job = operator.get(&format!("/jobs/{job}")).await.ok();
@@ -83,7 +118,7 @@ impl Site {
                 "done" => {
                     assert_eq!(job["progress"]["done"], job["progress"]["total"]);
                     let name = job["backup"]["name"].as_str().unwrap();
-                    return self.installation.path("backups").join(name);
+                    return self.backups().join(name);
                 }
                 other => panic!("the backup is {other}: {job}"),
             }
@@ -92,13 +127,13 @@ impl Site {
     }
 
     /// Runs `restore` with these words besides store, holder and key.
-    fn restore(&self, backup: &Path, words: &[&str]) -> Output {
-        restore(&self.installation, backup, words)
+    pub(crate) fn restore(&self, backup: &Path, words: &[&str]) -> Output {
+        restore(&self.installation, &self.place.from(backup), words)
     }
 
     /// Insists that the store at rest is what its sums and its head say.
     #[track_caller]
-    fn proven(&self) {
+    pub(crate) fn proven(&self) {
         let told = self.installation.run_at_rest("verify", &[]);
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
     }
@@ -119,20 +154,19 @@ impl Site {
     }
 }
 
-fn start(installation: &Installation) -> Running {
-    let place = format!("nightly={}", installation.text("backups"));
+fn start(installation: &Installation, place: &Place) -> Running {
+    let place = format!("nightly={}", place.text(installation));
     installation.start_with(&["--backup-place", &place])
 }
 
-fn restore(installation: &Installation, backup: &Path, words: &[&str]) -> Output {
-    let from = backup.display().to_string();
-    let words = [&["--from", &from, "--output", "json"], words].concat();
+pub(crate) fn restore(installation: &Installation, from: &str, words: &[&str]) -> Output {
+    let words = [&["--from", from, "--output", "json"], words].concat();
     installation.run_at_rest("restore", &words)
 }
 
 /// What `restore` has reported.
 #[track_caller]
-fn report(output: &Output) -> Value {
+pub(crate) fn report(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -220,14 +254,14 @@ fn lose_data(installation: &Installation) {
 }
 
 /// The whole: a backup, then erasures of every sort, then the loss of all data, then the restore.
-async fn erased_stays_erased(engine: &str) {
-    let (site, server) = Site::new(engine).await;
+async fn erased_stays_erased(engine: &str, sort: Sort) {
+    let (site, server) = Site::new(engine, sort).await;
     let backup = site.back_up(&server).await;
     site.people.operator(&server).get("/v1/system/status").await.ok();
     server.stop();
     // The old keys, to see that this test is able to find what is not erased.
     site.installation.copy_to("before");
-    let server = start(&site.installation);
+    let server = site.start();
     let owner = site.people.owner(&server);
     let (record, person) = (&site.records[0].0, &site.records[1].1);
     erase(&owner, json!({"record": {"collection": "people", "id": record}})).await;
@@ -261,7 +295,7 @@ async fn erased_stays_erased(engine: &str) {
     assert!(done["index_entries"].as_u64().unwrap() >= 4, "{done}");
 
     site.proven();
-    let server = start(&site.installation);
+    let server = site.start();
     let owner = site.people.owner(&server);
     for gone in [record, &site.records[1].0] {
         let status = owner.get(&format!("{PEOPLE}/{gone}")).await.status;
@@ -288,7 +322,7 @@ async fn erased_stays_erased(engine: &str) {
     let control = report(&site.restore(&backup, &["--yes"]));
     assert_eq!(control["records"]["restored"], 8, "{control}");
     assert_eq!(control["records"]["erased_since"], 0, "{control}");
-    let server = start(&site.installation);
+    let server = site.start();
     site.people.owner(&server).get(&format!("{PEOPLE}/{record}")).await.ok();
     server.stop();
 }
@@ -300,18 +334,23 @@ fn without_codes(seen: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_erased_after_a_backup_stays_erased_and_all_else_comes_back() {
-    erased_stays_erased("redb").await;
+    erased_stays_erased("redb", Sort::Folder).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_erased_after_a_backup_stays_erased_over_fjall_and_sled() {
-    erased_stays_erased("fjall").await;
-    erased_stays_erased("sled").await;
+    erased_stays_erased("fjall", Sort::Folder).await;
+    erased_stays_erased("sled", Sort::Folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_erased_after_a_backup_in_a_bucket_stays_erased() {
+    erased_stays_erased("redb", Sort::Bucket).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_and_altered_rows_come_back_and_newer_ones_stay_unless_it_is_said() {
-    let (site, server) = Site::new("redb").await;
+    let (site, server) = Site::new("redb", Sort::Folder).await;
     let backup = site.back_up(&server).await;
     let owner = site.people.owner(&server);
     let path = |at: usize| format!("{PEOPLE}/{}", site.records[at].0);
@@ -340,7 +379,7 @@ async fn missing_and_altered_rows_come_back_and_newer_ones_stay_unless_it_is_sai
     assert_eq!(done["records"]["changed_since"], 1, "{done}");
     assert_eq!(done["records"]["same"], 5, "{done}");
     site.proven();
-    let server = start(&site.installation);
+    let server = site.start();
     let owner = site.people.owner(&server);
     for at in 0..6 {
         owner.get(&path(at)).await.ok();
@@ -351,7 +390,7 @@ async fn missing_and_altered_rows_come_back_and_newer_ones_stay_unless_it_is_sai
 
     let done = report(&site.restore(&backup, &["--yes", "--put-back-changed"]));
     assert_eq!(done["records"]["put_back"], 1, "{done}");
-    let server = start(&site.installation);
+    let server = site.start();
     let owner = site.people.owner(&server);
     let shown = owner.get(&path(3)).await;
     assert_eq!(shown.ok()["fields"]["note"], "canary in the note");
@@ -402,10 +441,19 @@ async fn what_was_corrected_after_a_backup_does_not_come_back_with_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_cut_changed_exchanged_or_is_anothers_is_refused() {
-    let (site, server) = Site::new("redb").await;
+    changed_is_refused(Sort::Folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_in_a_bucket_that_was_cut_changed_exchanged_or_is_anothers_is_refused() {
+    changed_is_refused(Sort::Bucket).await;
+}
+
+async fn changed_is_refused(sort: Sort) {
+    let (site, server) = Site::new("redb", sort).await;
     let backup = site.back_up(&server).await;
     server.stop();
-    let copy = site.installation.path("backups/copy");
+    let copy = site.backups().join("copy");
     let part = "00000001.part";
     let fresh = || {
         let _ = fs::remove_dir_all(&copy);
@@ -445,7 +493,7 @@ async fn a_backup_that_was_cut_changed_exchanged_or_is_anothers_is_refused() {
     }
 
     // A part of another backup of the same installation.
-    let server = start(&site.installation);
+    let server = site.start();
     create(&site.people.owner(&server), PEOPLE, 50).await;
     let later = site.back_up(&server).await;
     // And the store at a later number than the copy that is put back.
@@ -453,26 +501,37 @@ async fn a_backup_that_was_cut_changed_exchanged_or_is_anothers_is_refused() {
     fresh();
     fs::copy(later.join(part), copy.join(part)).unwrap();
     refused(&site, &copy, "was cut, changed or exchanged");
-    let (elsewhere, server) = Site::new("redb").await;
-    let foreign = elsewhere.back_up(&server).await;
+    let (elsewhere, server) = Site::new("redb", sort).await;
+    let made = elsewhere.back_up(&server).await;
     server.stop();
+    let foreign = site.backups().join(made.file_name().unwrap());
+    fs::rename(&made, &foreign).unwrap();
     refused(&site, &foreign, "another installation");
     site.installation.copy_to("older");
-    let server = start(&site.installation);
+    let server = site.start();
     erase(&site.people.owner(&server), json!({"subject": site.records[0].1})).await;
     let newer = site.back_up(&server).await;
     server.stop();
     site.installation.put_back("older");
     refused(&site, &newer, "the store is an older copy");
-    let output = site.restore(&site.installation.path("backups/nothing"), &["--yes"]);
-    assert_eq!(output.status.code(), Some(1));
+    let output = site.restore(&site.backups().join("nothing"), &["--yes"]);
+    assert_eq!(output.status.code(), Some(if sort == Sort::Folder { 1 } else { 8 }));
     let output = site.restore(&backup, &[]);
     assert_eq!(output.status.code(), Some(2), "nobody is asked without a terminal");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_goes_on_after_kills_and_holds_nothing_clear() {
-    let (site, mut server) = Site::new("redb").await;
+    goes_on_after_kills(Sort::Folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_in_a_bucket_goes_on_after_kills_and_holds_nothing_clear() {
+    goes_on_after_kills(Sort::Bucket).await;
+}
+
+async fn goes_on_after_kills(sort: Sort) {
+    let (site, mut server) = Site::new("redb", sort).await;
     let mut made = Vec::new();
     for round in 0..8u64 {
         let operator = site.people.operator(&server);
@@ -480,20 +539,27 @@ async fn a_backup_goes_on_after_kills_and_holds_nothing_clear() {
         assert_eq!(asked.status, 202, "{}", asked.text());
         tokio::time::sleep(Duration::from_millis(round * 4)).await;
         server.kill();
-        server = start(&site.installation);
+        server = site.start();
         made.push(site.finished(&server, &asked.id()).await);
     }
     // What another installation makes at the same place is left alone, and what an ended job left is not.
     let elsewhere = format!("20260101T000000-{}", JobId::from_bytes([7; 16]));
-    let unfinished =
-        |name: &str| site.installation.path("backups").join(format!("{name}.unfinished"));
-    let mine = unfinished(made[0].file_name().unwrap().to_str().unwrap());
-    for planted in [&unfinished(&elsewhere), &mine] {
-        fs::create_dir(planted).unwrap();
+    let elsewhere = site.place.unfinished(&site.installation, &elsewhere);
+    let first = made.remove(0);
+    let mine = first.file_name().unwrap().to_str().unwrap();
+    let mine = site.place.unfinished(&site.installation, mine);
+    fs::remove_file(first.join("manifest")).unwrap();
+    if mine != first {
+        fs::rename(&first, &mine).unwrap();
     }
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("00000001.part"), "theirs").unwrap();
     made.push(site.back_up(&server).await);
-    assert!(!mine.exists());
-    fs::remove_dir(unfinished(&elsewhere)).unwrap();
+    assert!(!mine.join("00000001.part").exists());
+    assert!(elsewhere.join("00000001.part").exists());
+    fs::remove_dir_all(&elsewhere).unwrap();
+    // Such a server may leave the folders of its keys.
+    let _ = fs::remove_dir_all(&mine);
     let operator = site.people.operator(&server);
     let unknown = json!({"place": "elsewhere"});
     operator.post_once("/v1/system/backups", unknown).await.refused(422, "invalid");
@@ -502,26 +568,18 @@ async fn a_backup_goes_on_after_kills_and_holds_nothing_clear() {
     let owner = site.people.owner(&server);
     let by_owner = owner.post_once("/v1/system/backups", json!({"place": "nightly"})).await;
     by_owner.refused(404, "not_found");
-    // A place that cannot be written fails the job and says so.
-    let place = site.installation.path("backups");
+    // A place that is not there fails the job and says so.
+    let place =
+        site.installation.path(if sort == Sort::Folder { "backups" } else { "s3/vault-backups" });
     fs::rename(&place, site.installation.path("gone")).unwrap();
-    let asked = operator.post_once("/v1/system/backups", json!({"place": "nightly"})).await;
-    let job = format!("/jobs/{}", asked.id());
-    for turn in 0.. {
-        let shown = operator.get(&job).await.ok();
-        if shown["state"] == "failed" {
-            assert_eq!(shown["problem"], "place_failed");
-            break;
-        }
-        assert!(turn < PATIENCE, "{shown}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    assert_eq!(site.failing(&server, "nightly").await, "place_gone");
     fs::rename(site.installation.path("gone"), &place).unwrap();
     server.stop();
     for backup in &made {
         let drill = report(&site.restore(backup, &["--drill"]));
         assert_eq!(drill["records"]["opened"], 8, "{drill}");
     }
+    let place = site.backups();
     let left = fs::read_dir(&place).unwrap().count();
     assert_eq!(left, made.len(), "unfinished backups are left");
     let needles: Vec<Needle> = ["Canary Carlsson", "canary in the note", "Harbour Street"]
@@ -551,7 +609,16 @@ async fn a_backup_goes_on_after_kills_and_holds_nothing_clear() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_that_is_killed_is_not_served_and_is_run_again() {
-    let (site, server) = Site::new("redb").await;
+    killed_is_run_again(Sort::Folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_from_a_bucket_that_is_killed_is_not_served_and_is_run_again() {
+    killed_is_run_again(Sort::Bucket).await;
+}
+
+async fn killed_is_run_again(sort: Sort) {
+    let (site, server) = Site::new("redb", sort).await;
     let seen = site.seen(&server).await;
     let backup = site.back_up(&server).await;
     server.stop();
@@ -562,7 +629,7 @@ async fn a_restore_that_is_killed_is_not_served_and_is_run_again() {
             "restore",
             "--yes",
             "--from",
-            &backup.display().to_string(),
+            &site.place.from(&backup),
             "--store",
             &site.installation.store_url(),
             "--holder",
@@ -596,7 +663,7 @@ async fn a_restore_that_is_killed_is_not_served_and_is_run_again() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(site.installation.run(&arguments).status.code(), Some(1), "{refusals} refusals");
     report(&site.restore(&backup, &["--yes"]));
-    let server = start(&site.installation);
+    let server = site.start();
     assert_eq!(site.seen(&server).await, seen);
     server.stop();
 }

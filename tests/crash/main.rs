@@ -15,6 +15,8 @@ mod import;
 mod job;
 mod kill;
 mod people;
+mod place;
+mod places;
 mod site;
 mod start;
 mod upload;

@@ -182,12 +182,20 @@ impl Installation {
     }
 
     fn begin_with(&self, flags: &[&str]) -> Child {
+        self.spawn(&mut self.server_command(flags))
+    }
+
+    fn server_command(&self, flags: &[&str]) -> Command {
         let mut arguments = self.serving();
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.command(&arguments)
+    }
+
+    fn spawn(&self, command: &mut Command) -> Child {
         // What it says goes to a file: nobody reads a pipe while the server works.
         let says = File::create(self.path("stderr")).unwrap();
-        self.command(&arguments).stdout(Stdio::null()).stderr(says).spawn().unwrap()
+        command.stdout(Stdio::null()).stderr(says).spawn().unwrap()
     }
 
     /// Starts the server, unlocked, and waits until it listens.
@@ -197,7 +205,22 @@ impl Installation {
 
     /// The same, told more.
     pub fn start_with(&self, flags: &[&str]) -> Running {
-        let mut child = self.begin_with(flags);
+        self.listening(self.begin_with(flags))
+    }
+
+    /// The same with file systems of its own, which these words of a shell mount in the folder of the
+    /// installation. Not every machine allows that.
+    pub fn start_mounted(&self, mount: &str, flags: &[&str]) -> Running {
+        let server = self.server_command(flags);
+        let mut command = Command::new("unshare");
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(["-rm", "sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]);
+        command.arg(server.get_program()).args(server.get_args());
+        self.listening(self.spawn(&mut command))
+    }
+
+    fn listening(&self, mut child: Child) -> Running {
         for _ in 0..LOOKS_MAX {
             let said = fs::read_to_string(self.path("stderr")).unwrap();
             let listening = said.lines().find_map(|line| line.strip_prefix("listening on "));

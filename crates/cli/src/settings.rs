@@ -2,14 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use strongroom_api::{Edge, Limits, TlsFiles};
-use strongroom_model::{BackupPlaceName, Malformed};
 use strongroom_storage::{BlobUrl, BlobUrlMalformed, StoreUrl};
-use strongroom_vault::backups::{FolderPlace, Places};
 use strongroom_vault::files::LARGEST_FILE_DEFAULT;
 
 use crate::exit::Failure;
@@ -98,8 +95,8 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "NETWORK")]
     #[serde(default)]
     pub(crate) trusted_proxy: Vec<String>,
-    /// A place for backups: its name, and a folder that is there; may be repeated
-    #[arg(long, value_name = "NAME=FOLDER")]
+    /// A place for backups: its name, and a folder that is there or `s3://BUCKET/PREFIX?…`; may be repeated
+    #[arg(long, value_name = "NAME=PLACE")]
     #[serde(default)]
     pub(crate) backup_place: Vec<String>,
     /// Where the sealed bytes of files lie: `folder:FOLDER` [default: `files` in the store's folder]
@@ -218,25 +215,6 @@ impl ServeSettings {
             trusted_proxies: proxies.collect::<Result<_, _>>()?,
             traces: None,
         })
-    }
-
-    /// Where backups may go. Each folder must be there: one that is not mounted is not made.
-    pub(crate) fn backup_places(&self) -> Result<Places, Failure> {
-        let mut places = Places::new();
-        for text in &self.backup_place {
-            let wrong = |why: &str| Failure::usage(format!("`--backup-place {text}`: {why}"));
-            let (name, folder) =
-                text.split_once('=').ok_or_else(|| wrong("a place is `NAME=FOLDER`"))?;
-            let name: BackupPlaceName =
-                name.parse().map_err(|error: Malformed| wrong(&error.to_string()))?;
-            if !Path::new(folder).is_dir() {
-                return Err(wrong("there is no such folder; make it, or mount its disk"));
-            }
-            if places.insert(name, Arc::new(FolderPlace::new(folder))).is_some() {
-                return Err(wrong("another place has this name"));
-            }
-        }
-        Ok(places)
     }
 
     /// Where the bytes of files lie: as it is said, or beside the store; nowhere for a store that has no

@@ -4,8 +4,10 @@
 //! This crate knows rows, their versions, their order on disk, what is durable and in which order
 //! commits and reads happened; `keyspace` names every kind of row. It does *not* know keys or
 //! ciphers (it sees sealed bytes only), what a row or a line says, who is allowed, or what time it
-//! is. Nothing outside of `embedded` may assume an engine.
+//! is. Nothing outside of `embedded` may assume an engine. `buckets` keeps whole sealed objects on other
+//! machines, for copies of the store.
 
+pub mod buckets;
 pub mod keyspace;
 
 mod batch;
@@ -22,6 +24,7 @@ mod recent;
 mod row;
 mod store;
 mod sums;
+mod tls;
 mod url;
 
 pub use batch::{

@@ -10,7 +10,7 @@ use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
-    /// The place, as the server's configuration calls it (`serve --backup-place NAME=FOLDER`)
+    /// The place, as the server's configuration calls it (`serve --backup-place NAME=PLACE`)
     #[arg(long, value_name = "PLACE")]
     to: BackupPlaceName,
     /// Do not wait until it is made

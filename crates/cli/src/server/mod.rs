@@ -14,6 +14,7 @@ mod dev;
 mod guests;
 pub(crate) mod head_file;
 mod logs;
+mod places;
 pub(crate) mod seal;
 mod stop;
 pub(crate) mod telemetry;

@@ -1,18 +1,17 @@
 //! `strongroom restore`: brings a backup back onto the live keys, says what that would do, or proves it.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use serde_json::json;
-use strongroom_vault::backups::{self, Counts, FolderPlace, Mode, Report, RestoreProblem};
+use strongroom_vault::backups::{self, Counts, Mode, Report, RestoreProblem};
 use strongroom_vault::system;
 
 use crate::confirm;
 use crate::exit::{Exit, Failure};
 use crate::screen::{Screen, say};
 use crate::server::at_rest::{AtRest, Opened};
-use crate::server::key_failure;
+use crate::server::{key_failure, places};
 use crate::settings::ServeSettings;
 
 /// After so many hundredths more it is said how far a restore has come.
@@ -21,9 +20,9 @@ const SAY_EVERY: u64 = 10;
 /// Brings a backup back.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The folder of the backup
-    #[arg(long, value_name = "FOLDER")]
-    from: PathBuf,
+    /// The folder of the backup, or `s3://BUCKET/PREFIX/NAME?…`
+    #[arg(long, value_name = "PLACE")]
+    from: String,
     #[command(flatten)]
     at_rest: AtRest,
     /// Open every row of the backup with the live keys, and change nothing
@@ -43,7 +42,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, settings: &ServeSettings, screen: Screen) -> Result<(), Failure> {
         let store = self.at_rest.store(settings)?;
-        let (place, name) = place_of(&self.from)?;
+        let (place, name) = places::of_backup(&self.from)?;
         let mode = self.mode();
         let changes = matches!(mode, Mode::Restore { .. });
         if changes && !self.yes {
@@ -54,7 +53,7 @@ impl Restore {
         system::unlock_to_restore(&vault, &key).await.map_err(|error| key_failure(&error))?;
         let last = AtomicU64::new(0);
         let progress = |done: u64, total: u64| say_progress(&last, done, total);
-        let report = backups::restore(&vault, &place, &name, mode, &progress)
+        let report = backups::restore(&vault, &*place, &name, mode, &progress)
             .await
             .map_err(|problem| failure(&self.from, &problem));
         keyring.lock();
@@ -81,19 +80,10 @@ impl Restore {
     }
 }
 
-/// The folder in which a backup lies, and its name there.
-fn place_of(from: &Path) -> Result<(FolderPlace, String), Failure> {
-    let wrong = || Failure::usage(format!("`{}` is no folder of a backup", from.display()));
-    let whole = std::fs::canonicalize(from).map_err(|error| Failure::file(from, &error))?;
-    let name = whole.file_name().and_then(|name| name.to_str()).ok_or_else(wrong)?;
-    let folder = whole.parent().ok_or_else(wrong)?;
-    Ok((FolderPlace::new(folder), name.to_owned()))
-}
-
-fn failure(from: &Path, problem: &RestoreProblem) -> Failure {
+fn failure(from: &str, problem: &RestoreProblem) -> Failure {
     match problem {
         RestoreProblem::Backup(_) => {
-            Failure::new(Exit::CheckFailed, format!("`{}`: {problem}", from.display()))
+            Failure::new(Exit::CheckFailed, format!("`{from}`: {problem}"))
         }
         RestoreProblem::Vault(error) => {
             let source = std::error::Error::source(error);

@@ -17,7 +17,7 @@ use crate::server::stop::{Stopping, hear};
 use crate::server::telemetry::{self, Collector, Traces};
 use crate::server::unlocker::HolderUnlocker;
 use crate::server::{
-    Machine, holder_path, logs, open_vault, parse_store, rejected, seal, with_holder,
+    Machine, holder_path, logs, open_vault, parse_store, places, rejected, seal, with_holder,
 };
 use crate::settings::{LogFormat, ServeSettings, Settings, TelemetrySettings};
 
@@ -47,7 +47,7 @@ impl Serve {
         let holder = holder_path(settings.holder.clone(), &store)?;
         let listen = settings.where_to_listen()?;
         let mut edge = settings.edge()?;
-        let places = settings.backup_places()?;
+        let places = places::named(&settings.backup_place)?;
         let files = settings.place_for_files(&store)?;
         let largest_file = settings.largest_file_bytes()?;
         let scheme = if edge.tls.is_some() { "https" } else { "http" };

@@ -7,14 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::Verifier;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
+
+use crate::tls;
 
 /// Speaks TLS with whoever has a certificate for the host's name.
 #[derive(Clone)]
@@ -23,34 +21,8 @@ pub(super) struct Tls(TlsConnector);
 impl Tls {
     /// Believes the authorities in this file, or those of the system if there is none.
     pub(super) fn new(authorities: Option<&Path>) -> io::Result<Self> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?;
-        let config = if let Some(path) = authorities {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(&std::fs::read(path)?) {
-                roots.add(certificate.map_err(not_pem)?).map_err(not_pem)?;
-            }
-            if roots.is_empty() {
-                return Err(not_pem("no certificate stands in it"));
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
-        } else {
-            let verifier = Verifier::new(provider).map_err(io::Error::other)?;
-            // This is how a verifier is handed in that looks into the system's own store; it checks
-            // all that the built-in one checks.
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_no_client_auth()
-        };
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self(TlsConnector::from(Arc::new(tls::trusting(authorities)?))))
     }
-}
-
-fn not_pem(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Tls {

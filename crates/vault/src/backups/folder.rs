@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::backups::places::{BackupPlace, PlaceProblem};
+use crate::backups::manifest;
+use crate::backups::places::{BackupPlace, FILE_BYTES_MAX, PlaceProblem};
 
 /// What the folder of an unfinished backup ends with.
 const UNFINISHED: &str = ".unfinished";
@@ -16,9 +17,6 @@ const UNFINISHED: &str = ".unfinished";
 const PRIVATE_FOLDER: u32 = 0o700;
 /// The mode of files.
 const PRIVATE_FILE: u32 = 0o600;
-/// Longest file that is read, in bytes: a part ends soon after 4 MiB, and its last rows are no longer
-/// than this leaves room for.
-const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// A folder in which backups lie.
 #[derive(Debug, Clone)]
@@ -79,7 +77,8 @@ impl BackupPlace for FolderPlace {
         read(self.finished(backup), file).await
     }
 
-    async fn finish(&self, backup: &str) -> Result<(), PlaceProblem> {
+    async fn finish(&self, backup: &str, manifest: Vec<u8>) -> Result<(), PlaceProblem> {
+        self.write(backup, manifest::FILE, manifest).await?;
         let (from, to) = (self.begun(backup), self.finished(backup));
         let top = self.folder.clone();
         blocking(move || {
@@ -126,24 +125,27 @@ async fn read(folder: PathBuf, file: &str) -> Result<Vec<u8>, PlaceProblem> {
         Ok(bytes) if bytes.len() as u64 > FILE_BYTES_MAX => Err(PlaceProblem::TooLong(missing)),
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(PlaceProblem::Missing(missing)),
-        Err(error) => Err(PlaceProblem::Failed(error)),
+        Err(error) => Err(problem(error)),
     }
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, PlaceProblem> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| cut_short())?.map_err(|error| {
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => PlaceProblem::Full,
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => PlaceProblem::Unwritable,
-            _ => PlaceProblem::Failed(error),
-        }
-    })
+    tokio::task::spawn_blocking(work).await.map_err(|_| cut_short())?.map_err(problem)
+}
+
+fn problem(error: io::Error) -> PlaceProblem {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => PlaceProblem::Full,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => PlaceProblem::Forbidden,
+        ErrorKind::NotFound => PlaceProblem::Gone,
+        _ => PlaceProblem::Failed(error.into()),
+    }
 }
 
 fn cut_short() -> PlaceProblem {
-    PlaceProblem::Failed(io::Error::other("it was cut short"))
+    PlaceProblem::Failed("it was cut short".into())
 }
 
 fn sync(folder: &Path) -> io::Result<()> {

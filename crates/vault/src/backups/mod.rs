@@ -5,6 +5,7 @@
 //! means.
 
 mod begin;
+mod bucket;
 mod folder;
 mod indexes;
 mod manifest;
@@ -17,7 +18,8 @@ mod take;
 mod walk;
 
 pub use begin::{BeginBackup, begin};
+pub use bucket::BucketPlace;
 pub use folder::FolderPlace;
 pub use opened::BackupProblem;
-pub use places::{BackupPlace, PlaceProblem, Places};
+pub use places::{BackupPlace, Cause, PlaceProblem, Places};
 pub use restore::{Counts, Mode, Report, RestoreProblem, restore, unfinished_restore};

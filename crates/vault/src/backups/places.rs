@@ -6,6 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use strongroom_model::BackupPlaceName;
 
+/// Longest file that is read, in bytes: a part ends soon after 4 MiB, and its last rows are no longer
+/// than this leaves room for.
+pub(super) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
 /// The places that this server knows.
 pub type Places = BTreeMap<BackupPlaceName, Arc<dyn BackupPlace>>;
 
@@ -37,11 +41,11 @@ pub trait BackupPlace: Send + Sync {
     /// [`PlaceProblem`]; [`PlaceProblem::Missing`] where there is none.
     async fn read(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem>;
 
-    /// Makes an unfinished backup a finished one, in one step.
+    /// Writes the manifest of an unfinished backup and makes it a finished one, in one step.
     ///
     /// # Errors
     /// [`PlaceProblem`].
-    async fn finish(&self, backup: &str) -> Result<(), PlaceProblem>;
+    async fn finish(&self, backup: &str, manifest: Vec<u8>) -> Result<(), PlaceProblem>;
 
     /// The names of unfinished backups.
     ///
@@ -56,32 +60,50 @@ pub trait BackupPlace: Send + Sync {
     async fn discard(&self, backup: &str) -> Result<(), PlaceProblem>;
 }
 
-/// Why a place did not do what was asked.
+/// Why a place did not do what was asked, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceProblem {
     /// There is no room; there may be later.
-    #[error("there is no room at the place for backups")]
+    #[error("there is no room at the place for backups: make room there")]
     Full,
     /// It is read-only, or not ours.
-    #[error("the place for backups cannot be written")]
-    Unwritable,
+    #[error(
+        "the place for backups may not be used like this: it is read-only, another user's, or these \
+         credentials may not read, write, list and remove objects there"
+    )]
+    Forbidden,
+    /// The folder or the bucket is not there.
+    #[error("the place for backups is not there: mount its disk, or make the bucket")]
+    Gone,
+    /// It does not believe the credentials.
+    #[error("the place for backups does not let us in: {0}")]
+    Credentials(#[source] Cause),
+    /// It does not answer.
+    #[error("the place for backups does not answer: {0}")]
+    Unreachable(#[source] Cause),
     /// What was to be read is not there.
     #[error("`{0}` is not there")]
     Missing(String),
     /// A file is longer than any of a backup.
     #[error("`{0}` is too long for a file of a backup")]
     TooLong(String),
-    /// Anything else that the system says.
+    /// Anything else that the system or the place says.
     #[error("the place for backups failed: {0}")]
-    Failed(#[source] std::io::Error),
+    Failed(#[source] Cause),
 }
+
+/// What the system, or the place, says.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl PlaceProblem {
     /// The word with which a job ends that meets it.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Full => "place_full",
-            Self::Unwritable => "place_not_writable",
+            Self::Forbidden => "place_not_writable",
+            Self::Gone => "place_gone",
+            Self::Credentials(_) => "place_credentials",
+            Self::Unreachable(_) => "place_unreachable",
             Self::Missing(_) | Self::TooLong(_) | Self::Failed(_) => "place_failed",
         }
     }

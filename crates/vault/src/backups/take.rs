@@ -155,8 +155,11 @@ impl Vault {
                 bytes: order.bytes.saturating_add(length),
                 last: come.last,
             };
-            at.write(&order.name, manifest::FILE, whole.write(&service)).await?;
-            at.finish(&order.name).await?;
+            let written = whole.write(&service);
+            at.finish(&order.name, written.clone()).await?;
+            if at.read(&order.name, manifest::FILE).await? != written {
+                return Err(TakeProblem::Unreliable);
+            }
         }
         Ok(come.place.ended)
     }
