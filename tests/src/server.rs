@@ -10,13 +10,10 @@ use serde_json::json;
 use strongroom_adversary::Evidence;
 use strongroom_api::{Config, Edge, Limits, RunningServer, SealProof, UnlockError, Unlocker};
 use strongroom_crypto::{Key, SystemRng, seal_key};
-use strongroom_keyring::{
-    FileHolder, Grade, Holder, HolderId, KeyError, Keyring, MemoryHolder, SealMethod,
-};
+use strongroom_keyring::{FileHolder, Grade, Holder, HolderId, Keyring, MemoryHolder, SealMethod};
 use strongroom_model::{Clock, InstallId};
 use strongroom_storage::{BlobUrl, LinePosition, LineRange, OpenError, Store, StoreUrl};
 use strongroom_vault::backups::{BackupPlace, FolderPlace, Places};
-use strongroom_vault::integrity::Rejected;
 use strongroom_vault::{Vault, system, tenants};
 use tempfile::TempDir;
 
@@ -75,11 +72,8 @@ impl Unlocker for SealUnlocker {
     async fn unlock(&self, vault: &Vault, proof: SealProof<'_>) -> Result<(), UnlockError> {
         let SealProof::Key(text) = proof else { return Err(UnlockError::WrongKey) };
         let key = seal_key::parse_file(text.expose()).map_err(|_| UnlockError::WrongKey)?;
-        match system::unlock(vault, &key).await {
-            Ok(_) => Ok(()),
-            Err(Rejected::Keys(KeyError::WrongSealKey)) => Err(UnlockError::WrongKey),
-            Err(error) => Err(UnlockError::Unavailable(Box::new(error))),
-        }
+        let _unlocked = system::unlock(vault, &key).await?;
+        Ok(())
     }
 }
 

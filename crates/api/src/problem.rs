@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use strongroom_model::{Purpose, ReceiptId, RequestId};
+use strongroom_vault::integrity::Rejected;
 use strongroom_vault::policy::{Answer, Ask, CeilingKind, Condition, Missing, Refusal, Side};
 use strongroom_vault::{Flaw, LinePlaced, VaultError};
 
@@ -480,6 +481,9 @@ impl From<UnlockError> for Problem {
                 "wrong_key",
                 "the passphrase or key is not the one that opens the root secret",
             ),
+            UnlockError::Rejected(ref rejected) => {
+                Self::new(OURS, word(rejected), rejected.to_string()).caused_by(rejected)
+            }
             UnlockError::Unavailable(ref source) => Self::new(
                 UNAVAILABLE,
                 "unavailable",
@@ -488,6 +492,16 @@ impl From<UnlockError> for Problem {
             .retry_after(UNLOCK_SECONDS)
             .caused_by(source.as_ref()),
         }
+    }
+}
+
+/// The word for why a store is not opened. It says the sort alone, which is no secret.
+fn word(rejected: &Rejected) -> &'static str {
+    match rejected {
+        Rejected::OlderCopy => "store_older",
+        Rejected::NoHead | Rejected::HeadDamaged | Rejected::HeadOfAnother => "store_head",
+        Rejected::Damaged(_) => "damaged",
+        Rejected::Store(_) | Rejected::Keys(_) => "unavailable",
     }
 }
 

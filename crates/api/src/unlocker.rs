@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use strongroom_model::Plaintext;
 use strongroom_vault::Vault;
+use strongroom_vault::integrity::Rejected;
 
 /// What proves that somebody may unlock the server.
 pub enum SealProof<'a> {
@@ -18,9 +19,28 @@ pub enum UnlockError {
     /// The passphrase or key is not the one under which the root secret is sealed.
     #[error("the passphrase or key is not the one that opens the root secret")]
     WrongKey,
+    /// The store is an older copy, or not what was written, or its head is not there.
+    #[error(transparent)]
+    Rejected(Rejected),
     /// The store or a holder cannot be reached, or does not fit.
     #[error("the keys cannot be loaded")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Rejected> for UnlockError {
+    fn from(rejected: Rejected) -> Self {
+        if rejected.is_wrong_key() {
+            return Self::WrongKey;
+        }
+        match rejected {
+            Rejected::OlderCopy
+            | Rejected::NoHead
+            | Rejected::HeadDamaged
+            | Rejected::HeadOfAnother
+            | Rejected::Damaged(_) => Self::Rejected(rejected),
+            Rejected::Store(_) | Rejected::Keys(_) => Self::Unavailable(Box::new(rejected)),
+        }
+    }
 }
 
 /// Turns a passphrase or key into loaded keys. Whoever assembles the server knows which holders

@@ -227,6 +227,53 @@ fn what_is_broken_fails_with_eight() {
 }
 
 #[test]
+fn a_head_that_does_not_fit_the_store_is_found_and_unlocking_says_why() {
+    let place = installed();
+    let (head, store) = (place.path("holder.head"), place.path("store"));
+    let serve = "serve --seal-key-file key --listen 127.0.0.1:0";
+    doctor(&place, "", "head", "ok", "has seen the store as it is");
+    let older_head = std::fs::read(&head).unwrap();
+    let copied = Command::new("cp").arg("-a").arg(&store).arg(place.path("copy")).status();
+    assert!(copied.unwrap().success());
+    place.run("accept-older-store --yes --seal-key-file key").well();
+    let newest = std::fs::read(&head).unwrap();
+    assert!(newest != older_head, "nothing was changed");
+
+    std::fs::write(&head, &older_head).unwrap();
+    let ran = doctor(&place, "", "head", "warn", "groups of commits behind the store");
+    assert!(found(&ran.json(), "head")["mend"].as_str().unwrap().contains("verify"));
+
+    // Each is found by doctor, and by a server that has begun and is then unlocked.
+    place.run("init --store redb:other --holder other-holder --seal-key-file other-key").well();
+    let foreign = std::fs::read(place.path("other-holder.head")).unwrap();
+    for (bytes, why, code) in [
+        (None, "is missing", "store_head"),
+        (Some(&foreign[..]), "another installation", "store_head"),
+        (Some(&b"nothing like it"[..]), "is damaged", "store_head"),
+    ] {
+        std::fs::write(&head, &newest).unwrap();
+        let server = place.start("serve --listen 127.0.0.1:0");
+        match bytes {
+            None => std::fs::remove_file(&head).unwrap(),
+            Some(bytes) => std::fs::write(&head, bytes).unwrap(),
+        }
+        let unlock = format!("unlock --seal-key-file key --server {}", server.address());
+        place.run(&unlock).fails(1, code);
+        assert_eq!(server.stop("TERM").0, 0);
+        let ran = doctor(&place, "", "head", "fail", why);
+        let mend = found(&ran.json(), "head")["mend"].as_str().unwrap().to_owned();
+        assert!(mend.contains("accept-older-store") && mend.contains("holder.head"), "{mend}");
+        place.run(serve).fails(8, "head");
+    }
+
+    // The store as it was before, under the head of afterwards.
+    std::fs::write(&head, &newest).unwrap();
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::rename(place.path("copy"), &store).unwrap();
+    doctor(&place, "", "head", "fail", "the store is an older copy");
+}
+
+#[test]
 fn a_running_server_is_asked_and_its_store_left_alone() {
     let place = installed();
     let server = place.start("serve --listen 127.0.0.1:0");

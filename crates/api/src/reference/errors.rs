@@ -8,6 +8,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use strongroom_model::RequestId;
 use strongroom_vault::VaultError;
+use strongroom_vault::integrity::Rejected;
 
 use super::{MADE, kept};
 use crate::problem::Problem;
@@ -470,6 +471,18 @@ const CODES: &[Code] = &[
         "Look into the log under `request_id`; stop and look at the disk.",
     ),
     (
+        "store_older",
+        500,
+        "The store is an older copy than its head outside of it has seen. The server stays locked.",
+        "Bring the newest store, or accept this one with `strongroom accept-older-store`.",
+    ),
+    (
+        "store_head",
+        500,
+        "The head of the store is missing, damaged or another installation's. The server stays locked.",
+        "Bring it back beside the holder, or accept the store with `strongroom accept-older-store`.",
+    ),
+    (
         "conflict",
         503,
         "Too many changes of the same thing at the same time.",
@@ -558,6 +571,8 @@ fn problems() -> Vec<Problem> {
         Problem::file_too_large(1),
         Problem::range_not_satisfiable(1, &[]),
         UnlockError::WrongKey.into(),
+        UnlockError::Rejected(Rejected::OlderCopy).into(),
+        UnlockError::Rejected(Rejected::NoHead).into(),
     ];
     let errors = [
         VaultError::UserNotAllowed,

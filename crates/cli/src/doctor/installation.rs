@@ -13,8 +13,9 @@ use strongroom_keyring::{
 use strongroom_model::{Clock, InstallId, Timestamp};
 use strongroom_storage::{DatabaseProblem, OpenError, Store, StoreUrl, keyspace};
 use strongroom_vault::SystemClock;
+use strongroom_vault::integrity::{self, Age, Rejected};
 
-use crate::findings::{Finding, quoted};
+use crate::findings::{Finding, State, quoted};
 use crate::server::head_file::HeadFile;
 use crate::server::{FORMAT_FILE, HOLDER_FILE, seal};
 use crate::settings::ServeSettings;
@@ -218,11 +219,59 @@ async fn holder(
             Finding::fail(CHECK, format!("whether `{shown}` belongs to the store: {error}"))
         }
     };
+    let head = match (whose.state, opened) {
+        (State::Ok, Some(store)) => Some(head(path, store, install).await),
+        (State::Ok | State::Warn | State::Fail, _) => None,
+    };
     let mut found = vec![whose];
+    found.extend(head);
     found.extend(store.map(|store| place(path, store)));
     found.push(grade(file.grade()));
     found.extend(shares(path, file.list().await));
     found
+}
+
+/// Whether the store is as new as its head beside the holder has seen it.
+async fn head(holder: &Path, store: &dyn Store, install: InstallId) -> Finding {
+    const CHECK: &str = "head";
+    let file = HeadFile::beside(holder);
+    let shown = file.path().display().to_string();
+    let place = quoted(file.path());
+    let accept = "or go on with this store: strongroom accept-older-store";
+    match integrity::age(store, install, &[Arc::new(file)]).await {
+        Ok(Age { store: 0, .. }) => {
+            Finding::ok(CHECK, "the store was never unlocked, so that there is nothing to compare")
+        }
+        Ok(Age { store, head: Some(head) }) if head < store => {
+            let why = format!(
+                "`{shown}` is {} groups of commits behind the store: the server did not end by itself. \
+                 What came after it is not compared with anything",
+                store - head
+            );
+            Finding::warn(CHECK, why).mend("strongroom verify; the next unlocking writes it anew")
+        }
+        Ok(_) => Finding::ok(CHECK, format!("`{shown}` has seen the store as it is")),
+        Err(Rejected::OlderCopy) => {
+            let why = format!("the store is an older copy: `{shown}` has seen a later one");
+            Finding::fail(CHECK, why).mend(format!("bring the newest store, {accept}"))
+        }
+        Err(Rejected::NoHead) => {
+            let why = format!("`{shown}` is missing: the server does not start");
+            Finding::fail(CHECK, why).mend(format!("bring it back to {place}, {accept}"))
+        }
+        Err(Rejected::HeadDamaged) => {
+            let why = format!("`{shown}` is damaged: the server does not start");
+            Finding::fail(CHECK, why).mend(format!("bring an intact copy to {place}, {accept}"))
+        }
+        Err(Rejected::HeadOfAnother) => {
+            let why =
+                format!("`{shown}` belongs to another installation: the server does not start");
+            Finding::fail(CHECK, why).mend(format!("bring the right one to {place}, {accept}"))
+        }
+        Err(error @ (Rejected::Damaged(_) | Rejected::Store(_) | Rejected::Keys(_))) => {
+            Finding::fail(CHECK, error.to_string())
+        }
+    }
 }
 
 /// Whether what the holder keeps can be read.

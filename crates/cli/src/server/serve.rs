@@ -61,7 +61,7 @@ impl Serve {
         let machine = Machine::new();
         let (vault, holder, keyring) =
             open_vault(&store, &holder, &machine, traces.is_some()).await?;
-        integrity::check_age(&vault)
+        let _age = integrity::check_age(&vault)
             .await
             .map_err(|error| with_holder(rejected(&error), holder.path()))?;
         vault.name_backup_places(places);

@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use strongroom_api::{SealProof, UnlockError, Unlocker};
 use strongroom_crypto::{Key, seal_key};
-use strongroom_keyring::{KeyError, SealMethod};
-use strongroom_vault::integrity::Rejected;
+use strongroom_keyring::SealMethod;
 use strongroom_vault::{Vault, system};
 use zeroize::Zeroizing;
 
@@ -30,10 +29,11 @@ impl Unlocker for HolderUnlocker {
                 tracing::info!(number = unlocked.number, "unlocked");
                 Ok(())
             }
-            Err(Rejected::Keys(KeyError::WrongSealKey)) => Err(UnlockError::WrongKey),
-            Err(error) => {
-                tracing::error!(error = %error, "not unlocked");
-                Err(UnlockError::Unavailable(Box::new(error)))
+            Err(rejected) => {
+                if !rejected.is_wrong_key() {
+                    tracing::error!(error = %rejected, "not unlocked");
+                }
+                Err(rejected.into())
             }
         }
     }

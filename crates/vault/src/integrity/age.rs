@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use strongroom_keyring::KeyError;
-use strongroom_model::{Action, AuditObject, JobName, Principal, TenantId};
+use strongroom_model::{Action, AuditObject, InstallId, JobName, Principal, TenantId};
 use strongroom_storage::keyspace::RowKind;
-use strongroom_storage::{Batch, KeyRange, LineRange, Standing, Sum, Total};
+use strongroom_storage::{Batch, KeyRange, LineRange, Standing, Store, Sum, Total};
 
-use super::head::{Head, Log};
-use super::{HeadKey, retake};
+use super::head::{Head, Log, sum_state};
+use super::{HeadKey, HeadPlace, retake};
 use crate::trail::Attempted;
 use crate::{Vault, VaultError, keyspace};
 
@@ -54,6 +54,13 @@ pub enum Rejected {
     Keys(#[from] KeyError),
 }
 
+impl Rejected {
+    /// Whether the key is not the one that opens the root secret.
+    pub fn is_wrong_key(&self) -> bool {
+        matches!(self, Self::Keys(KeyError::WrongSealKey))
+    }
+}
+
 impl From<VaultError> for Rejected {
     fn from(error: VaultError) -> Self {
         match error {
@@ -77,18 +84,67 @@ pub(super) enum Found {
     Head(Box<Head>, Vec<u8>),
 }
 
+/// How a store stands to its head, as far as that can be told without keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age {
+    /// The number of the store; 0 where it was never unlocked.
+    pub store: u64,
+    /// The number that the newest head has seen; nothing if there is none.
+    pub head: Option<u64>,
+}
+
 /// Refuses an older copy before anything is opened, because opening its keys could already change
 /// holders.
 ///
 /// # Errors
 /// [`Rejected`].
-pub async fn check_age(vault: &Vault) -> Result<(), Rejected> {
-    let (number, _) = vault.sum_state().await?;
-    match vault.heads().await? {
-        Found::Nothing if number > 0 && !vault.integrity.places.is_empty() => Err(Rejected::NoHead),
+pub async fn check_age(vault: &Vault) -> Result<Age, Rejected> {
+    age(&*vault.store, vault.keyring.install(), &vault.integrity.places).await
+}
+
+/// The same for a store that is not served.
+///
+/// # Errors
+/// [`Rejected`].
+pub async fn age(
+    store: &dyn Store,
+    install: InstallId,
+    places: &[Arc<dyn HeadPlace>],
+) -> Result<Age, Rejected> {
+    let (number, _) = sum_state(store).await?;
+    match heads(places, install).await? {
+        Found::Nothing if number > 0 && !places.is_empty() => Err(Rejected::NoHead),
+        Found::Nothing => Ok(Age { store: number, head: None }),
         Found::Head(head, _) if head.number > number => Err(Rejected::OlderCopy),
-        Found::Nothing | Found::Head(..) => Ok(()),
+        Found::Head(head, _) => Ok(Age { store: number, head: Some(head.number) }),
     }
+}
+
+/// The newest head of all places, if there is one.
+async fn heads(places: &[Arc<dyn HeadPlace>], install: InstallId) -> Result<Found, Rejected> {
+    let places = places.to_vec();
+    let read = tokio::task::spawn_blocking(move || {
+        places.iter().map(|place| place.read()).collect::<Vec<_>>()
+    });
+    let read = read.await.map_err(|error| VaultError::Internal(Box::new(error)))?;
+    let mut found = Found::Nothing;
+    for bytes in read {
+        let bytes = bytes.map_err(|error| VaultError::Unavailable(Box::new(error)))?;
+        // Where one place has lost its head, the others have it.
+        let Some(bytes) = bytes else { continue };
+        let head = Head::parse(&bytes).ok_or(Rejected::HeadDamaged)?;
+        if head.install != install {
+            return Err(Rejected::HeadOfAnother);
+        }
+        let is_newer = match &found {
+            Found::Nothing => true,
+            Found::Head(known, _) => head.number >= known.number,
+        };
+        if is_newer {
+            found = Found::Head(Box::new(head), bytes);
+        }
+    }
+    Ok(found)
 }
 
 /// Opens a store whatever its head says, takes its sums and its head anew, and puts that on record.
@@ -113,29 +169,7 @@ pub async fn accept(vault: &Vault, seal: &strongroom_crypto::Key) -> Result<(), 
 
 impl Vault {
     pub(super) async fn heads(&self) -> Result<Found, Rejected> {
-        let places = self.integrity.places.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            places.iter().map(|place| place.read()).collect::<Vec<_>>()
-        });
-        let read = read.await.map_err(|error| VaultError::Internal(Box::new(error)))?;
-        let mut found = Found::Nothing;
-        for bytes in read {
-            let bytes = bytes.map_err(|error| VaultError::Unavailable(Box::new(error)))?;
-            // Where one place has lost its head, the others have it.
-            let Some(bytes) = bytes else { continue };
-            let head = Head::parse(&bytes).ok_or(Rejected::HeadDamaged)?;
-            if head.install != self.keyring.install() {
-                return Err(Rejected::HeadOfAnother);
-            }
-            let is_newer = match &found {
-                Found::Nothing => true,
-                Found::Head(known, _) => head.number >= known.number,
-            };
-            if is_newer {
-                found = Found::Head(Box::new(head), bytes);
-            }
-        }
-        Ok(found)
+        heads(&self.integrity.places, self.keyring.install()).await
     }
 
     /// The number of the newest head; 0 if there is none that can be read.
@@ -172,7 +206,7 @@ impl Vault {
                 if !Head::is_proven(&key, &bytes) {
                     return Err(Rejected::HeadDamaged);
                 }
-                let (number, sum_tag) = self.sum_state().await?;
+                let (number, sum_tag) = sum_state(&*self.store).await?;
                 if head.number > number || (head.number == number && head.sum_tag != sum_tag) {
                     return Err(Rejected::OlderCopy);
                 }

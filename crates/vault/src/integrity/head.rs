@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_model::InstallId;
-use strongroom_storage::{LinePosition, LineRange, Total};
+use strongroom_storage::{LinePosition, LineRange, Store, Total};
 
 use super::{HeadKey, tag_of};
 use crate::{Vault, VaultError, keyspace};
@@ -121,6 +121,14 @@ impl Last {
     }
 }
 
+/// The number and the tag of the sum over a store; 0 and zeros if there is none.
+pub(super) async fn sum_state(store: &dyn Store) -> Result<(u64, [u8; 32]), VaultError> {
+    let row = store.get_many(&[keyspace::store_sum()]).await?.pop().flatten();
+    Ok(row.map_or((0, [0; 32]), |row| {
+        (row.version, row.value.last_chunk::<32>().copied().unwrap_or_default())
+    }))
+}
+
 impl Vault {
     /// Sums the lines that have come since.
     pub(super) async fn catch_up(&self, key: &HeadKey, mut log: Log) -> Result<Log, VaultError> {
@@ -136,14 +144,6 @@ impl Vault {
         }
     }
 
-    /// The number and the tag of the sum over the store; 0 and zeros if there is none.
-    pub(super) async fn sum_state(&self) -> Result<(u64, [u8; 32]), VaultError> {
-        let row = self.store.get_many(&[keyspace::store_sum()]).await?.pop().flatten();
-        Ok(row.map_or((0, [0; 32]), |row| {
-            (row.version, row.value.last_chunk::<32>().copied().unwrap_or_default())
-        }))
-    }
-
     /// Writes the head as the store is now into every place, unless nothing has changed since.
     ///
     /// # Errors
@@ -157,7 +157,7 @@ impl Vault {
         let Some(log) = *kept else { return Ok(()) };
         // What is read here is durable, so that a head is never ahead of its store.
         let log = self.catch_up(&key, log).await?;
-        let (number, sum_tag) = self.sum_state().await?;
+        let (number, sum_tag) = sum_state(&*self.store).await?;
         let head = Head { install: self.keyring.install(), number, sum_tag, log };
         let bytes = head.to_bytes(&key);
         let places = self.integrity.places.clone();

@@ -17,7 +17,7 @@ use strongroom_storage::{Recent, RowKey, Standing, Summing};
 
 use crate::{Vault, VaultError};
 
-pub use age::{Rejected, accept, check_age};
+pub use age::{Age, Rejected, accept, age, check_age};
 pub use retake::retake;
 pub use scan::{Damage, Report, verify};
 

@@ -11,7 +11,7 @@ use strongroom_storage::{KeyRange, LinePosition, LineRange, Row, RowKey, Standin
 
 use super::HeadKey;
 use super::age::{Found, Rejected, check_age};
-use super::head::Head;
+use super::head::{Head, sum_state};
 use crate::records::SealedRecord;
 use crate::{Vault, VaultError, keyspace};
 
@@ -96,7 +96,7 @@ pub async fn verify(
 ) -> Result<Report, Rejected> {
     let mut report = Report::default();
     match check_age(vault).await {
-        Ok(()) => {}
+        Ok(_) => {}
         // What can be told of it is told; opening its keys could change the holders.
         Err(Rejected::OlderCopy) => {
             report.found(Damage::Head);
@@ -197,7 +197,7 @@ impl Vault {
         if !is_whole {
             report.found(Damage::Store);
         }
-        let (number, tag) = self.sum_state().await?;
+        let (number, tag) = sum_state(&*self.store).await?;
         if head.is_some_and(|head| head.number == number && head.sum_tag != tag) {
             report.found(Damage::Head);
         }

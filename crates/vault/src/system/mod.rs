@@ -59,7 +59,7 @@ pub async fn plant(vault: &Vault, operator: tenants::Owner) -> Result<Secret, Va
 /// What [`strongroom_keyring::Keyring::unlock`] says; [`Rejected`] if the store is not the newest, or
 /// not what was written.
 pub async fn unlock(vault: &Vault, seal: &Key) -> Result<Unlocked, Rejected> {
-    integrity::check_age(vault).await?;
+    let _age = integrity::check_age(vault).await?;
     // Before anybody is let in: what had ended by then has ended.
     if let Err(error) = vault.take_up_time().await {
         tracing::warn!(error = %error, "the time that was stored could not be read");
