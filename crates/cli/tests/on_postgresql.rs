@@ -59,6 +59,26 @@ impl World {
         self.place.start(&self.serving())
     }
 
+    /// The database as statements, with the server stopped.
+    fn dumped(&self) -> String {
+        let mut command = std::process::Command::new("pg_dump");
+        command.envs(self.cluster.variables()).env("PGDATABASE", "vault");
+        harness::finish(&mut command, "").well().out
+    }
+
+    /// Puts such statements back, as somebody does who has nothing else.
+    fn put_back(&self, dumped: &str) {
+        self.cluster.query("vault", "drop schema strongroom cascade;");
+        self.cluster.query("vault", dumped);
+    }
+
+    /// Runs a command on the store, whose server does not run.
+    fn at_rest(&self, command: &str) -> Ran {
+        let store = &self.store;
+        self.place
+            .run(&format!("{command} --store {store} --holder holder --seal-key-file seal-key"))
+    }
+
     fn serving(&self) -> String {
         format!(
             "serve --store {} --holder holder --seal-key-file seal-key --listen 127.0.0.1:0",
@@ -127,6 +147,94 @@ fn a_first_tenant_s_record_is_erased_with_a_receipt_in_a_database() {
     assert_eq!(dumped, "0");
     let counted = world.cluster.query("vault", "select count(*) > 10 from strongroom.lines;");
     assert_eq!(counted, "t", "the lines stand in the database");
+}
+
+#[test]
+fn a_dump_that_is_put_back_is_an_older_copy_and_a_backup_brings_back_what_its_keys_open() {
+    let world = World::new();
+    let place = &world.place;
+    world.init();
+    std::fs::create_dir(place.path("backups")).unwrap();
+    let serving = format!("{} --backup-place nightly=backups", world.serving());
+    let server = place.start(&serving);
+    at(place, &server, "login --invitation-file invitation --token-file operator").well();
+    let tenant = "tenants create --name Shop --owner-name Olive --owner-email o@example.org";
+    at(place, &server, &format!("{tenant} --secret-file owner.invitation --token-file operator"))
+        .well();
+    at(place, &server, "login --invitation-file owner.invitation --token-file owner").well();
+    place.write("customers.json", CUSTOMERS);
+    at(place, &server, "collections create --file customers.json --token-file owner").well();
+    let create = |server: &Server, id: &str| {
+        let record = format!(r#"{{"external_id": "{id}", "fields": {{"name": "{id} Canary"}}}}"#);
+        place.write("record.json", &record);
+        let create = "records create customers --file record.json --token-file owner";
+        at(place, server, create).well();
+    };
+    let find = |server: &Server, id: &str| {
+        let lookup = format!("records lookup customers --external-id {id} --token-file owner");
+        at(place, server, &lookup)
+    };
+    create(&server, "A");
+    assert_eq!(server.stop("TERM").0, 0);
+    world.at_rest("verify").well();
+    let dumped = world.dumped();
+
+    let server = place.start(&serving);
+    create(&server, "B");
+    let record = find(&server, "A").json()["id"].as_str().unwrap().to_owned();
+    place.write("change.json", r#"{"fields": {"name": "A changed"}}"#);
+    let change = format!("records patch customers {record} --file change.json --any-version");
+    at(place, &server, &format!("{change} --token-file owner")).well();
+    let backup = at(place, &server, "backup --to nightly --token-file operator").well().json();
+    let backup = format!("backups/{}", backup["backup"]["name"].as_str().unwrap());
+    assert_eq!(server.stop("TERM").0, 0);
+    let drill = world.at_rest(&format!("restore --from {backup} --drill")).well().json();
+    assert_eq!((&drill["records"]["rows"], &drill["records"]["opened"]), (&2.into(), &2.into()));
+
+    // The dump is older than what the head beside the holder has seen.
+    world.put_back(&dumped);
+    place.run(&serving).fails(8, "the store is an older copy");
+    world.at_rest("verify").fails(8, "");
+    let looked = world.at_rest("doctor");
+    assert!(looked.out.contains("the store is an older copy"), "{}", looked.out);
+    let accepted = world.at_rest("accept-older-store --yes").well();
+    assert!(accepted.err.contains("accepted"), "{}", accepted.err);
+    world.at_rest("verify").well();
+    let server = place.start(&serving);
+    find(&server, "A").well();
+    find(&server, "B").fails(4, "");
+    assert_eq!(server.stop("TERM").0, 0);
+
+    // What came after it is in the backup. The keys of B, who was made after the dump, are not in it.
+    let restored = world.at_rest(&format!("restore --from {backup} --yes"));
+    let restored = restored.fails(7, "cannot be opened").json();
+    let records = &restored["records"];
+    assert_eq!((&records["repaired"], &records["unreadable"]), (&1.into(), &1.into()), "{records}");
+    world.at_rest("verify").well();
+    let server = place.start(&serving);
+    assert_eq!(find(&server, "A").well().json()["fields"]["name"], "A changed");
+    find(&server, "B").fails(4, "");
+
+    // A dump from before an erasure has no keys any more: neither it nor the backup brings A back.
+    let subject = find(&server, "A").json()["subject"].as_str().unwrap().to_owned();
+    assert_eq!(server.stop("TERM").0, 0);
+    let dumped = world.dumped();
+    let server = place.start(&serving);
+    let erase =
+        format!("erasures create --subject {subject} --ground subject-request --yes --reason x");
+    at(place, &server, &format!("{erase} --token-file owner")).well();
+    assert_eq!(server.stop("TERM").0, 0);
+    let newest = world.dumped();
+    world.put_back(&dumped);
+    place.run(&serving).fails(8, "the store is an older copy");
+    world.at_rest("accept-older-store --yes").fails(1, "cannot be accepted");
+    world.put_back(&newest);
+    let restored = world.at_rest(&format!("restore --from {backup} --yes")).fails(7, "").json();
+    assert_eq!(restored["records"]["erased_since"], 1, "{restored}");
+    world.at_rest("verify").well();
+    let server = place.start(&serving);
+    find(&server, "A").fails(4, "");
+    assert_eq!(server.stop("TERM").0, 0);
 }
 
 #[test]
