@@ -8,6 +8,7 @@
 //! machines, for copies of the store.
 
 pub mod buckets;
+pub mod fuzzing;
 pub mod keyspace;
 
 mod batch;

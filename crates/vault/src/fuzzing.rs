@@ -48,3 +48,19 @@ pub fn reread_log_position(bytes: &[u8]) -> Option<Vec<u8>> {
     let (position, tags): (LinePosition, _) = crate::audit::read_cursor(bytes).ok()?;
     Some(crate::audit::write_cursor(position, &tags))
 }
+
+/// A part of a backup, read in the place that it names and written again; `None` if it is refused.
+pub fn reread_part(bytes: &[u8]) -> Option<Vec<u8>> {
+    crate::backups::reread_part(bytes)
+}
+
+/// A backup's manifest without its proof, proved with this key, read and written again; `None` if it is
+/// refused.
+pub fn reread_manifest(clear: &[u8], service: &Key) -> Option<Vec<u8>> {
+    crate::backups::reread_manifest(clear, service)
+}
+
+/// A store's head without its tag, read and written again under this key; `None` if it is refused.
+pub fn reread_head(content: &[u8], key: Key) -> Option<Vec<u8>> {
+    crate::integrity::reread_head(content, key)
+}

@@ -7,6 +7,7 @@
 //! `docs/fuzzing.md` lists them.
 
 mod archives;
+mod copies;
 mod imports;
 mod log;
 mod requests;
@@ -16,6 +17,7 @@ mod secrets;
 mod words;
 
 pub use archives::archive;
+pub use copies::{backup_manifest, backup_part, journal_frame, store_head};
 pub use imports::{import_rows, mapping_file};
 pub use log::{audit_line, receipt};
 pub use requests::{list_query, request_bodies, request_headers, request_json};
@@ -69,12 +71,15 @@ targets! {
     addresses: words::address_seeds,
     archive: archives::archive_seeds,
     audit_line: log::line_seeds,
+    backup_manifest: copies::manifest_seeds,
+    backup_part: copies::part_seeds,
     class_terms: words::terms_seeds,
     cursor: secrets::cursor_seeds,
     field_values: words::value_seeds,
     holder_file: rows::holder_seeds,
     import_rows: imports::rows_seeds,
     index_entry: sealed::entry_seeds,
+    journal_frame: copies::frame_seeds,
     key_state_rows: rows::key_state_seeds,
     list_query: requests::query_seeds,
     mapping_file: imports::mapping_seeds,
@@ -89,6 +94,7 @@ targets! {
     row_keys: rows::row_key_seeds,
     seal_key: secrets::seal_key_seeds,
     sealed_stream: sealed::stream_seeds,
+    store_head: copies::store_head_seeds,
     stored_rows: rows::row_seeds,
     token: secrets::token_seeds,
     tree_node: sealed::node_seeds,

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-pub(crate) use frame::PAYLOAD_BYTES_MAX;
+pub(crate) use frame::{PAYLOAD_BYTES_MAX, reread as reread_frame};
 pub(crate) use reader::{ReadError, read};
 pub(crate) use segment::{create_first, sync_folder};
 

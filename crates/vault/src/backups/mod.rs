@@ -23,3 +23,4 @@ pub use folder::FolderPlace;
 pub use opened::BackupProblem;
 pub use places::{BackupPlace, Cause, PlaceProblem, Places};
 pub use restore::{Counts, Mode, Report, RestoreProblem, restore, unfinished_restore};
+pub(crate) use {manifest::reread as reread_manifest, part::reread as reread_part};

@@ -101,6 +101,18 @@ pub(super) fn read(part: &[u8], number: u32, before: &Digest) -> Option<Vec<(Row
     Some(rows)
 }
 
+/// A part in the place that it names, read and written again: for the fuzz target.
+pub(crate) fn reread(part: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(part);
+    let (_magic, _version) = (reader.array::<8>()?, reader.u32()?);
+    let (number, before) = (reader.u32()?, reader.array::<32>()?);
+    let mut writer = PartWriter::new(number, before);
+    for (key, row) in read(part, number, &before)? {
+        writer.add(&key, &row);
+    }
+    Some(writer.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom_crypto::Key;
 use strongroom_model::InstallId;
 use strongroom_storage::{LinePosition, LineRange, Store, Total};
 
@@ -182,4 +183,12 @@ impl Vault {
             }
         }
     }
+}
+
+/// A head without its tag, read and written again under this key: for the fuzz target.
+pub(crate) fn reread(content: &[u8], key: Key) -> Option<Vec<u8>> {
+    let key = HeadKey(key);
+    let whole = [content, &key.head(content)].concat();
+    let head = Head::parse(&whole).filter(|_| Head::is_proven(&key, &whole))?;
+    head.to_bytes(&key).split_last_chunk::<32>().map(|(content, _)| content.to_vec())
 }

@@ -21,6 +21,8 @@ pub use age::{Age, Rejected, accept, age, check_age};
 pub use retake::retake;
 pub use scan::{Damage, Report, verify};
 
+pub(crate) use head::reread as reread_head;
+
 use head::Log;
 
 /// Tenants of which it is remembered that their policy was checked.

@@ -1,0 +1,6 @@
+//! Runs the target `backup_manifest` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    strongroom_tests::hostile_bytes::backup_manifest(bytes);
+});
