@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that talks to a terminal")]
 
 mod arrangements;
+mod backup;
 mod cluster;
 mod copy;
 mod customer;
@@ -17,6 +18,7 @@ mod product;
 mod program;
 mod raw;
 mod report;
+mod room;
 mod run;
 mod servers;
 mod sizes;
@@ -41,13 +43,15 @@ strongroom-benches COMMAND
           measure everything and print a report in Markdown; --long takes more than two hours,
           --dry a minute or two, with figures that mean nothing.
           Parts: requests, half-load, lasting, import, tenants, start, product, storage,
-          arrangements
+          arrangements, backup
   load CASE CONNECTIONS SECONDS [--folder DIR]
           make load of one kind and print what it gave, for a profiler beside it.
           Cases: echo, read, create, create-external, list
           STRONGROOM_BENCH_ENGINE names the engine of the server's store, as in its URL.
   store ENGINE WRITERS MILLISECONDS FOLDER
           one turn of the part `arrangements`: commits to a new store, and prints its figures.
+  look URL ROWS
+          open a store that the part `storage` has made, and read from it
   serve echo | serve postgres SOCKETS
           a server that Strongroom is compared with, until its standard input ends";
 
@@ -66,6 +70,10 @@ fn command(arguments: &[String]) -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", rest @ ..] => servers::serve(rest),
+        ["look", url, rows] => {
+            println!("{}", room::look(url, rows.parse()?)?);
+            Ok(())
+        }
         ["run", rest @ ..] => run::run(&wanted(rest)?),
         ["load", case, connections, seconds, rest @ ..] => {
             run::load_alone(case, connections.parse()?, seconds.parse()?, &wanted(rest)?)

@@ -55,7 +55,16 @@ impl Installation {
     /// # Errors
     /// If it does not come up.
     pub(crate) fn serve(&self) -> Result<Server, Failure> {
+        self.serve_with(&[])
+    }
+
+    /// The same, told more.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub(crate) fn serve_with(&self, flags: &[&str]) -> Result<Server, Failure> {
         let mut serve = self.command("serve")?;
+        serve.args(flags);
         serve.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         serve.arg("--no-rate-limits");
         Server::start_by_log(serve, &self.folder.join("log"), LISTENING)
@@ -79,6 +88,21 @@ impl Installation {
         self.folder.join("store")
     }
 
+    /// The same as a URL.
+    pub(crate) fn store_url(&self) -> String {
+        format!("{}:{}", self.engine.display(), self.store().display())
+    }
+
+    /// A command on the store, whose server does not run.
+    ///
+    /// # Errors
+    /// If the program is not there.
+    pub(crate) fn at_rest(&self, verb: &str, flags: &[&str]) -> Result<Command, Failure> {
+        let mut command = self.command(verb)?;
+        command.args(flags);
+        Ok(command)
+    }
+
     fn command(&self, verb: &str) -> Result<Command, Failure> {
         let own = std::env::current_exe()?;
         let program = own.parent().ok_or("a program without a folder")?.join(NAME);
@@ -89,8 +113,7 @@ impl Installation {
         let mut command = Command::new(program);
         // Nothing of the tester's own settings.
         command.env_clear().current_dir(&self.folder).stdin(Stdio::null()).arg(verb);
-        let store = format!("{}:{}", self.engine.display(), self.store().display());
-        command.arg("--store").arg(store);
+        command.arg("--store").arg(self.store_url());
         command.arg("--holder").arg(self.folder.join("holder"));
         command.arg("--seal-key-file").arg(self.folder.join("seal.key"));
         Ok(command)

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::Failure;
 use crate::arrangements::{self, ARRANGEMENTS};
+use crate::backup;
 use crate::cluster::Cluster;
 use crate::copy;
 use crate::customer::Customer;
@@ -21,6 +22,7 @@ use crate::product;
 use crate::program::Installation;
 use crate::raw::{Rows, kib_each};
 use crate::report::{self, Measured, Turn, median};
+use crate::room;
 use crate::sizes::Sizes;
 use crate::storage;
 use crate::time::Start;
@@ -72,10 +74,12 @@ pub(crate) enum Part {
     Start,
     /// One backend that serves many tenants.
     Product,
-    /// Commits of each engine of the store.
+    /// Commits of each engine of the store, and the room that it takes.
     Storage,
     /// redb with and without a journal in front of it.
     Arrangements,
+    /// Backups, and what they come back in.
+    Backup,
 }
 
 impl FromStr for Part {
@@ -91,6 +95,7 @@ impl FromStr for Part {
             "product" => Self::Product,
             "storage" => Self::Storage,
             "arrangements" => Self::Arrangements,
+            "backup" => Self::Backup,
             other => return Err(format!("no part `{other}`").into()),
         })
     }
@@ -147,6 +152,14 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), Failure> {
         let folder = wanted.folder()?;
         let table = storage::measure(folder.path(), sizes.turn, sizes.rounds)?;
         println!("### Commits of the store\n\n{table}\n");
+        let table = room::measure(folder.path(), sizes.room)?;
+        println!("### Room, opening and reading\n\n{table}\n");
+    }
+    if wanted.has(Part::Backup) {
+        let folder = wanted.folder()?;
+        say(&format!("backups of {} records, load {}", sizes.population, machine_load()));
+        let table = backup::measure(folder.path(), sizes.population, sizes.rounds)?;
+        println!("### Backup and restore\n\n{table}\n");
     }
     if wanted.has(Part::Arrangements) {
         println!("### A journal in front of redb\n\n{}\n", arrangements(wanted)?);

@@ -23,6 +23,8 @@ pub(crate) struct Sizes {
     pub(crate) start: usize,
     /// Tenants that one backend serves.
     pub(crate) shops: usize,
+    /// Bytes of values that are written to each engine's store.
+    pub(crate) room: usize,
 }
 
 impl Sizes {
@@ -37,6 +39,7 @@ impl Sizes {
         tenants: 1_000,
         start: 100_000,
         shops: 1_000,
+        room: 64 * 1024 * 1024,
     };
 
     /// A run that shows that everything works, and measures nothing worth keeping.
@@ -50,6 +53,7 @@ impl Sizes {
         tenants: 20,
         start: 500,
         shops: 10,
+        room: 4 * 1024 * 1024,
     };
 
     /// A run with five minutes for every case, and the full sizes.
@@ -63,5 +67,6 @@ impl Sizes {
         tenants: 10_000,
         start: 1_000_000,
         shops: 1_000,
+        room: 1_024 * 1024 * 1024,
     };
 }
