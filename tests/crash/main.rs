@@ -10,6 +10,7 @@
 
 mod backup;
 mod export;
+mod files;
 mod full;
 mod import;
 mod job;

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use strongroom_client::IfMatch;
+use strongroom_client::files::{FileAt, FileError, NewFile};
 use strongroom_tests::{Caller, LARGEST_FILE, Person, Reply, Server, Tenant};
 
 /// A tenant that keeps clients with a photo and a scan of each.
@@ -498,6 +500,104 @@ async fn a_copy_from_before_an_erasure_does_not_open_with_the_keys_of_now() {
     let unlocked = server.operator().post("/v1/system/unlock", key).await;
     let read = server.again(agency.owner()).get(&agency.file(0, "photo")).await;
     assert!(read.status >= 400 && unlocked.status >= 400, "{}", unlocked.text());
+}
+
+/// Stands between a client and the server, and lets so many bytes of answers through on each of the first
+/// connections, and everything on those that follow.
+async fn cutting(server: &str, cuts: Vec<usize>) -> String {
+    let server = server.trim_start_matches("http://").to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut cuts = cuts.into_iter();
+        while let Ok((client, _)) = listener.accept().await {
+            let (server, cut) = (server.clone(), cuts.next());
+            tokio::spawn(async move {
+                let server = tokio::net::TcpStream::connect(server).await.unwrap();
+                let (mut from_client, mut to_client) = client.into_split();
+                let (from_server, mut to_server) = server.into_split();
+                let sending = tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+                });
+                let most = cut.map_or(u64::MAX, |cut| u64::try_from(cut).unwrap());
+                let mut from_server = tokio::io::AsyncReadExt::take(from_server, most);
+                let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+                sending.abort();
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_client_takes_up_a_file_that_breaks_off_where_it_was() {
+    let server = Server::memory().await;
+    let agency = Agency::open(&server, "Harbour Street Agency").await;
+    let photo = bytes(1_500_000, 9);
+    let folder = tempfile::TempDir::new().unwrap();
+    fs::write(folder.path().join("photo"), &photo).unwrap();
+    let at = FileAt {
+        collection: "clients".parse().unwrap(),
+        record: agency.clients[0].parse().unwrap(),
+        field: "photo".parse().unwrap(),
+    };
+    let (client, place) = crate::export::client(agency.owner());
+    let from = tokio::fs::File::open(folder.path().join("photo")).await.unwrap();
+    let new =
+        NewFile {
+            name: Some("Ädä.jpg".to_owned()), length: Some(1_500_000), ..NewFile::default()
+        };
+    let put = client.at(place).put_file(&at, &new, IfMatch::Version(1), from).await.unwrap();
+    assert_eq!((put.version, put.value.name.as_deref()), (Some(2), Some("Ädä.jpg")));
+    assert_eq!(put.value.sha256, sha256(&photo));
+
+    let address = cutting(agency.owner().address(), vec![300_000, 40_000, 600_000]).await;
+    let through = Caller::of(&address, agency.owner().home(), Some(agency.owner().token()));
+    let (cut_off, place) = crate::export::client(&through);
+    let (cut_off, to) = (cut_off.at(place), folder.path().join("back"));
+    let mut come = Vec::new();
+    let fetched = cut_off.fetch_file(&at, &to, false, |bytes| come.push(bytes)).await.unwrap();
+    assert_eq!(fetched, 1_500_000);
+    assert!(fs::read(&to).unwrap() == photo);
+    assert!(come.is_sorted(), "it never begins again");
+    assert!(
+        !folder.path().join("back.part").exists() && !folder.path().join("back.part.tag").exists()
+    );
+
+    // What was given up goes on later, and not with another file.
+    let one_and_a_half = vec![400_000, 1, 1, 1, 1, 1, 1];
+    let address = cutting(agency.owner().address(), one_and_a_half).await;
+    let through = Caller::of(&address, agency.owner().home(), Some(agency.owner().token()));
+    let (gives_up, place) = crate::export::client(&through);
+    let to = folder.path().join("again");
+    assert!(gives_up.at(place).fetch_file(&at, &to, false, |_| ()).await.is_err());
+    let part = fs::metadata(folder.path().join("again.part")).unwrap().len();
+    assert!((200_000..400_000).contains(&part), "{part}");
+    assert!(!to.exists());
+    let (client, place) = crate::export::client(agency.owner());
+    let scoped = client.at(place);
+    assert!(matches!(scoped.fetch_file(&at, &to, false, |_| ()).await, Err(FileError::Taken(_))));
+    fs::copy(folder.path().join("again.part"), folder.path().join("other.part")).unwrap();
+    fs::copy(folder.path().join("again.part.tag"), folder.path().join("other.part.tag")).unwrap();
+    let mut first = None;
+    let done = scoped.fetch_file(&at, &to, true, |bytes| first = first.or(Some(bytes))).await;
+    assert_eq!(done.unwrap(), 1_500_000);
+    assert!(first.unwrap() > part && fs::read(&to).unwrap() == photo);
+    assert_eq!(put_bytes(agency.owner(), &agency.file(0, "photo")).await, 200);
+    let to = folder.path().join("other");
+    assert!(matches!(scoped.fetch_file(&at, &to, true, |_| ()).await, Err(FileError::Another(_))));
+    let to = folder.path().join("none");
+    let none = scoped.fetch_file(&at, &to, true, |_| ()).await;
+    assert!(matches!(none, Err(FileError::NothingToResume(_))));
+    let mut got = Vec::new();
+    assert_eq!(scoped.get_file(&at, &mut got).await.unwrap(), 1_600_000);
+    scoped.remove_file(&at, IfMatch::Any).await.unwrap();
+    assert!(scoped.get_file(&at, &mut got).await.is_err());
+}
+
+/// Puts another file there.
+async fn put_bytes(owner: &Caller, path: &str) -> u16 {
+    put(owner, path, "*", &bytes(1_600_000, 10)).await.status
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -122,6 +122,8 @@ pub async fn live(stage: &Stage, c: &mut Canaries) -> Life {
     ]}}));
     declared.push(json!({"name": c.word("field's name"), "type": "text"}));
     declared.push(json!({"name": "up", "type": {"reference": collection}}));
+    let file = c.word("name of a field for files");
+    declared.push(json!({"name": file, "type": "file"}));
     let body = json!({
         "name": collection, "label": c.word("collection's label"), "purposes": [purpose],
         "fields": declared,
@@ -184,6 +186,26 @@ pub async fn live(stage: &Stage, c: &mut Canaries) -> Life {
     assert_eq!(done["results"][3]["status"], "failed", "{done}");
     let subject = json!({"external_id": c.word("subject's external id")});
     sent(&manager, "POST", "/subjects", subject).await;
+
+    // A file, which is replaced, and what is refused of it.
+    let file_path = format!("{path}/files/{file}");
+    for way in ["a file", "a file in the place of another"] {
+        let mut word = |what: &str| c.word(&format!("{what} of {way}"));
+        let (bytes, kind, name) = (word("bytes"), word("type"), word("name"));
+        let put = manager.call("PUT", &file_path).header("If-Match", "*");
+        let put = put.header("Strongroom-File-Name", &format!("{name}.jpg"));
+        put.body_of(&format!("image/{kind}"), bytes.repeat(2_000)).send().await.ok();
+        let read = manager.get(&file_path).await;
+        assert!(read.bytes == bytes.repeat(2_000).into_bytes(), "{way} comes back");
+        let put = manager.call("PUT", &file_path).header("If-Match", "\"v1\"");
+        let put = put.header("Strongroom-File-Name", &word("name of what is stale"));
+        assert_eq!(put.body_of("a/b", word("bytes of what is stale")).send().await.status, 412);
+        let put = manager.call("PUT", &file_path).header("If-Match", "*");
+        let put = put.header("Content-Type", &word("what is no media type"));
+        assert_eq!(put.send().await.status, 400);
+    }
+    let nowhere = format!("{path}/files/{}", c.word("unknown field for files"));
+    assert_eq!(manager.get(&nowhere).await.status, 404);
 
     // Reading what was written.
     let all = manager.all(&records, 2).await;
@@ -280,6 +302,7 @@ pub async fn live(stage: &Stage, c: &mut Canaries) -> Life {
         ("tenant", tenant["id"].clone()),
         ("user", user["id"].clone()),
         ("collection", json!(collection)),
+        ("field", json!(file)),
         ("class", json!(class)),
         ("subject", other["subject"].clone()),
         ("erasure", erasure["id"].clone()),

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use serde_json::{Map, Value};
-use strongroom_model::{CollectionName, FieldName, RecordId};
+use strongroom_model::{CollectionName, FieldName, FieldType, RecordId};
 
 use crate::Collection;
 use crate::archive::{ArchiveError, ArchiveReader, Part};
 use crate::export::target;
 
-/// Which of a collection's references lead to records of the archive.
+/// Which of a collection's references lead to records of the archive, and which of its fields hold files:
+/// an archive has no bytes of files, and what is known of one without them is left out.
 pub(super) struct References<'a> {
     fields: BTreeSet<FieldName>,
+    files: BTreeSet<FieldName>,
     external_ids: &'a BTreeMap<RecordId, String>,
 }
 
@@ -24,15 +26,17 @@ impl<'a> References<'a> {
         external_ids: &'a BTreeMap<RecordId, String>,
     ) -> Self {
         let living = collection.fields.iter().filter(|field| !field.retired);
+        let files = living.clone().filter(|field| field.kind == FieldType::File);
+        let files = files.map(|field| field.name.clone()).collect();
         let leading = living
             .filter(|field| target(&field.kind).is_some_and(|target| archived.contains(&target)));
-        Self { fields: leading.map(|field| field.name.clone()).collect(), external_ids }
+        Self { fields: leading.map(|field| field.name.clone()).collect(), files, external_ids }
     }
 
     /// The same lines with external ids. A record without one is known by the id that it had, as it is
     /// where it is brought in.
     fn resolve(&self, lines: Vec<u8>) -> io::Result<Vec<u8>> {
-        if self.fields.is_empty() {
+        if self.fields.is_empty() && self.files.is_empty() {
             return Ok(lines);
         }
         let mut resolved = Vec::with_capacity(lines.len() * 2);
@@ -40,6 +44,7 @@ impl<'a> References<'a> {
             let mut record: Map<String, Value> = serde_json::from_slice(line)
                 .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a line is no record"))?;
             if let Some(Value::Object(fields)) = record.get_mut("fields") {
+                fields.retain(|name, _| !self.files.iter().any(|file| file.as_str() == name));
                 for name in &self.fields {
                     if let Some(value) = fields.get_mut(name.as_str()) {
                         self.replace(value);

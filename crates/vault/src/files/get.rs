@@ -163,14 +163,14 @@ impl FileReader {
         if self.left.is_empty() {
             return Ok(None);
         }
-        let ticket = vault.admission.enter();
-        self.check_decision(vault, ctx).await?;
         let chunk = CHUNK as u64;
         let first = self.left.start / chunk;
         let end = self.left.end.div_ceil(chunk).min(first + CHUNKS_AT_ONCE);
         let place = |index: u64| self.stream.chunk(index).ok_or_else(damaged);
         let sealed_range = place(first)?.start..place(end - 1)?.end;
         let sealed = vault.files()?.blobs.read(self.found.file, sealed_range.clone()).await?;
+        let ticket = vault.admission.enter();
+        self.check_decision(vault, ctx).await?;
         ticket.still_admitted()?;
         let opened = scrub_once(|| self.open(first..end, &sealed, sealed_range.start))?;
         self.left.start = (end * chunk).min(self.left.end);

@@ -52,7 +52,7 @@ pub struct Upload {
     sealed: Vec<u8>,
     hasher: Hasher,
     size: u64,
-    _writing: Writing,
+    writing: Writing,
 }
 
 /// A number and an id that a file has before any of its bytes.
@@ -81,16 +81,7 @@ pub async fn put(vault: &Vault, ctx: &TenantCtx, wanted: PutFile) -> Result<Uplo
             return Err(error.into());
         }
     };
-    Ok(Upload {
-        wanted,
-        begun,
-        sealer,
-        writer,
-        sealed,
-        hasher: Hasher::new(),
-        size: 0,
-        _writing: writing,
-    })
+    Ok(Upload { wanted, begun, sealer, writer, sealed, hasher: Hasher::new(), size: 0, writing })
 }
 
 async fn begin(
@@ -177,7 +168,7 @@ impl Upload {
         vault: &Vault,
         ctx: &TenantCtx,
     ) -> Result<Answer<FileWritten>, VaultError> {
-        let Self { wanted, begun, sealer, mut writer, mut sealed, hasher, size, _writing } = self;
+        let Self { wanted, begun, sealer, mut writer, mut sealed, hasher, size, writing } = self;
         let (tenant, file) = (ctx.tenant(), begun.place.file);
         let description = FileDescription {
             size,
@@ -194,7 +185,7 @@ impl Upload {
             Ok(()) => attempt(|| give(vault, ctx, &wanted, begun, &description)).await,
             Err(error) => Err(error),
         };
-        drop(_writing);
+        drop(writing);
         match given {
             Ok((version, lines, replaced)) => {
                 if replaced {
