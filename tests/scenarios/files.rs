@@ -357,7 +357,7 @@ async fn a_file_dies_with_its_record_person_collection_and_tenant() {
     erase(&server, record, 5).await;
     assert_eq!(agency.owner().get(&agency.file(0, "photo")).await.status, 410);
     let preview = erase(&server, json!({"subject": agency.subjects[1]}), 3).await;
-    assert_eq!(preview["records"], 1, "{preview}");
+    assert_eq!(preview["would_erase"]["records"], 1, "files are no records: {preview}");
     assert_eq!(agency.owner().get(&agency.file(1, "scan")).await.status, 410);
     assert_eq!(agency.owner().get(&agency.file(2, "scan")).await.bytes.len(), 40_000);
     erase(&server, json!({"collection": "clients"}), 1).await;
@@ -503,8 +503,8 @@ async fn a_copy_from_before_an_erasure_does_not_open_with_the_keys_of_now() {
 }
 
 /// Stands between a client and the server, and lets so many bytes of answers through on each of the first
-/// connections, and everything on those that follow.
-async fn cutting(server: &str, cuts: Vec<usize>) -> String {
+/// connections; then everything, or nobody comes through any more.
+async fn cutting(server: &str, cuts: Vec<usize>, then_all: bool) -> String {
     let server = server.trim_start_matches("http://").to_owned();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -512,6 +512,9 @@ async fn cutting(server: &str, cuts: Vec<usize>) -> String {
         let mut cuts = cuts.into_iter();
         while let Ok((client, _)) = listener.accept().await {
             let (server, cut) = (server.clone(), cuts.next());
+            if cut.is_none() && !then_all {
+                return;
+            }
             tokio::spawn(async move {
                 let server = tokio::net::TcpStream::connect(server).await.unwrap();
                 let (mut from_client, mut to_client) = client.into_split();
@@ -551,7 +554,7 @@ async fn the_client_takes_up_a_file_that_breaks_off_where_it_was() {
     assert_eq!((put.version, put.value.name.as_deref()), (Some(2), Some("Ädä.jpg")));
     assert_eq!(put.value.sha256, sha256(&photo));
 
-    let address = cutting(agency.owner().address(), vec![300_000, 40_000, 600_000]).await;
+    let address = cutting(agency.owner().address(), vec![300_000, 40_000, 600_000], true).await;
     let through = Caller::of(&address, agency.owner().home(), Some(agency.owner().token()));
     let (cut_off, place) = crate::export::client(&through);
     let (cut_off, to) = (cut_off.at(place), folder.path().join("back"));
@@ -565,8 +568,7 @@ async fn the_client_takes_up_a_file_that_breaks_off_where_it_was() {
     );
 
     // What was given up goes on later, and not with another file.
-    let one_and_a_half = vec![400_000, 1, 1, 1, 1, 1, 1];
-    let address = cutting(agency.owner().address(), one_and_a_half).await;
+    let address = cutting(agency.owner().address(), vec![400_000], false).await;
     let through = Caller::of(&address, agency.owner().home(), Some(agency.owner().token()));
     let (gives_up, place) = crate::export::client(&through);
     let to = folder.path().join("again");
@@ -610,4 +612,11 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(from, to).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn dump_for_now() {
+    let server = Server::memory().await;
+    fs::write("/tmp/h-files/openapi.json", server.nobody().get("/openapi.json").await.bytes)
+        .unwrap();
 }
