@@ -230,7 +230,7 @@ fn a_dump_that_is_put_back_is_an_older_copy_and_a_backup_brings_back_what_its_ke
     world.at_rest("accept-older-store --yes").fails(1, "cannot be accepted");
     world.put_back(&newest);
     let restored = world.at_rest(&format!("restore --from {backup} --yes")).fails(7, "").json();
-    assert_eq!(restored["records"]["erased_since"], 1, "{restored}");
+    assert_eq!(restored["subjects"]["erased_since"], 1, "{restored}");
     world.at_rest("verify").well();
     let server = place.start(&serving);
     find(&server, "A").fails(4, "");

@@ -17,10 +17,10 @@ use crate::files;
 pub(crate) fn named(texts: &[String]) -> Result<Places, Failure> {
     let mut places = Places::new();
     for text in texts {
-        let (name, at) = text.split_once('=').ok_or_else(|| {
-            Failure::usage(format!(
-                "`--backup-place {text}`: a place is `NAME=FOLDER` or `NAME=s3://BUCKET/PREFIX`"
-            ))
+        // Nothing of a text without a name is repeated: it may begin with an address that holds a secret.
+        let named = text.split_once('=').filter(|(name, _)| !BucketAddress::is_meant(name));
+        let (name, at) = named.ok_or_else(|| {
+            Failure::usage("`--backup-place` is `NAME=FOLDER` or `NAME=s3://BUCKET/PREFIX?…`")
         })?;
         // Of a bucket's address nothing is repeated: somebody may have written a secret there.
         let wrong = |why: &str| {

@@ -70,7 +70,11 @@ impl BackupPlace for FolderPlace {
     }
 
     async fn read_unfinished(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem> {
-        read(self.begun(backup), file).await
+        let folder = self.begun(backup);
+        match read(folder.clone(), file).await {
+            Err(PlaceProblem::Missing(_)) if !folder.is_dir() => Err(PlaceProblem::Gone),
+            read => read,
+        }
     }
 
     async fn read(&self, backup: &str, file: &str) -> Result<Vec<u8>, PlaceProblem> {

@@ -132,7 +132,7 @@ impl Vault {
         come.last = part::digest(&bytes);
         let file = part::file_name(come.parts);
         at.write(&order.name, &file, bytes).await?;
-        let again = at.read_unfinished(&order.name, &file).await?;
+        let again = kept(at.read_unfinished(&order.name, &file).await)?;
         if part::digest(&again) != come.last {
             return Err(TakeProblem::Unreliable);
         }
@@ -157,7 +157,7 @@ impl Vault {
             };
             let written = whole.write(&service);
             at.finish(&order.name, written.clone()).await?;
-            if at.read(&order.name, manifest::FILE).await? != written {
+            if kept(at.read(&order.name, manifest::FILE).await)? != written {
                 return Err(TakeProblem::Unreliable);
             }
         }
@@ -198,6 +198,14 @@ impl Vault {
             }
         }
         Ok(())
+    }
+}
+
+/// What was just written and is read again: a place that does not have it loses things.
+fn kept(read: Result<Vec<u8>, PlaceProblem>) -> Result<Vec<u8>, TakeProblem> {
+    match read {
+        Err(PlaceProblem::Missing(_)) => Err(TakeProblem::Unreliable),
+        read => Ok(read?),
     }
 }
 
