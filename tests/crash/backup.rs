@@ -400,11 +400,11 @@ async fn missing_and_altered_rows_come_back_and_newer_ones_stay_unless_it_is_sai
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_corrected_after_a_backup_does_not_come_back_with_it() {
-    let (site, server) = Site::new("redb").await;
+    let (site, server) = Site::new("redb", Sort::Folder).await;
     let backup = site.back_up(&server).await;
     server.stop();
     site.installation.copy_to("before");
-    let server = start(&site.installation);
+    let server = site.start();
     let owner = site.people.owner(&server);
     let path = format!("{PEOPLE}/{}", site.records[2].0);
     let right = json!({"fields": {"note": "the right note"}, "correction": true});
@@ -424,7 +424,7 @@ async fn what_was_corrected_after_a_backup_does_not_come_back_with_it() {
         assert_eq!(done["records"]["put_back"], 0, "{done}");
         site.proven();
     }
-    let server = start(&site.installation);
+    let server = site.start();
     let owner = site.people.owner(&server);
     assert_eq!(owner.get(&path).await.ok()["fields"]["note"], "the right note");
     let lookup = json!({"external_id": "P-2"});

@@ -114,8 +114,8 @@ async fn a_server_that_is_killed_while_a_file_is_sent_keeps_the_old_one_and_noth
         let acknowledged = sending.await.unwrap().is_ok_and(|status| status == 200);
         site.start_server();
         come_to(&site, (0, 1)).await;
-        let read = site.owner().get(&format!("/collections/clients/records/{record}/files/photo"));
-        let read = read.await;
+        let path = format!("/collections/clients/records/{record}/files/photo");
+        let read = site.owner().get(&path).await;
         let found = read.bytes[0];
         assert!(read.bytes == bytes(found, 20), "{}", read.status);
         assert!(found == seed || (found == there && !acknowledged), "{found} after {there}");
