@@ -233,7 +233,7 @@ fn look_through(server: &Server, disks: &[PathBuf], marks: &Marks, figures: &mut
     assert_eq!(found, [], "something stands in the clear");
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -25,7 +25,8 @@ impl Marks {
         Self { beginning, made: 0 }
     }
 
-    fn word(&mut self) -> String {
+    /// Another marked word.
+    pub(crate) fn word(&mut self) -> String {
         self.made += 1;
         let mut rest = self.made;
         let mut word = self.beginning.clone();

@@ -10,6 +10,7 @@
 )]
 
 mod campaign;
+mod carved;
 mod cast;
 
 use campaign::Site;

@@ -323,7 +323,7 @@ impl Attack<'_> {
             for opener in secrets.iter().filter_map(Opener::new) {
                 for written in writes {
                     self.opened.tried += 1;
-                    let Some((nonce, sealed)) = written.value.split_first_chunk::<12>() else {
+                    let Some((nonce, sealed)) = written.value().split_first_chunk::<12>() else {
                         continue;
                     };
                     let Some(entry) = opener.open(*nonce, &associated, sealed) else { continue };

@@ -1,14 +1,15 @@
 //! Finding sealed messages and row keys in bytes of any kind, whatever engine wrote them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::Id;
 use crate::evidence::{Evidence, OWNER, Written};
 use crate::message::{self, PRELUDE, header};
 use crate::rows::{self, Name, SealedUnder, parse, parts_length, sealed_under};
 
-/// Most bytes of a carved message that are kept: more than any row of the tests has.
-const MESSAGE_MAX: usize = 16 * 1024;
+/// Most bytes of a carved message that are kept: more than any row has that holds keys, or a few words.
+const MESSAGE_MAX: usize = 4 * 1024;
 /// What stands before a message in its row: the version, and an owner with a slot if there is one.
 const BEFORE: usize = 8 + OWNER;
 /// Length of the version.
@@ -21,8 +22,8 @@ const LEVEL_MAX: u8 = 9;
 /// A message in the middle of something.
 #[derive(Clone)]
 pub(crate) struct Fragment {
-    before: [u8; BEFORE],
-    sealed: Vec<u8>,
+    /// What stood before it, zeros where there was nothing, and the message.
+    bytes: Arc<[u8]>,
 }
 
 impl Evidence {
@@ -59,13 +60,12 @@ impl Evidence {
             return;
         }
         let sealed = sealed.get(..sealed.len().min(MESSAGE_MAX)).unwrap_or(sealed);
-        let mut before = [0; BEFORE];
-        let there = bytes.get(at.saturating_sub(BEFORE)..at).unwrap_or_default();
-        before.iter_mut().rev().zip(there.iter().rev()).for_each(|(to, from)| *to = *from);
-        let fragment = Fragment { before, sealed: sealed.to_vec() };
+        let before = bytes.get(at.saturating_sub(BEFORE)..at).unwrap_or_default();
+        let nothing = vec![0; BEFORE - before.len()];
+        let fragment = Fragment { bytes: [&nothing, before, sealed].concat().into() };
         match self.loose.get_mut(&salt) {
             // Another copy of it may be cut later.
-            Some(known) if known.sealed.len() < fragment.sealed.len() => *known = fragment,
+            Some(known) if known.bytes.len() < fragment.bytes.len() => *known = fragment,
             Some(_) => {}
             None => drop(self.loose.insert(salt, fragment)),
         }
@@ -94,7 +94,7 @@ impl Evidence {
         let mut rows = self.rows.clone();
         let names: BTreeSet<&Vec<u8>> = self.names.iter().chain(self.rows.keys()).collect();
         for fragment in self.loose.values() {
-            let Some(header) = header(&fragment.sealed) else { continue };
+            let Some(header) = header(fragment.sealed()) else { continue };
             for key in &names {
                 let Some(name) = parse(key) else { continue };
                 if let Some(written) = fragment.in_row(header.purpose, name.kind) {
@@ -120,17 +120,13 @@ impl Fragment {
             message::STATE => kind == rows::PUNCTURED_SEED,
             _ => false,
         };
-        let (version, owner) = if has_owner {
-            self.before.split_first_chunk::<VERSION>()?
-        } else {
-            (self.before.last_chunk::<VERSION>()?, &[][..])
-        };
-        let written = Written {
-            version: u64::from_be_bytes(*version),
-            value: [owner, &self.sealed].concat(),
-            is_exact: false,
-        };
-        fits.then_some(written)
+        let from = if has_owner { VERSION } else { BEFORE };
+        let version = rows::u64_at(&self.bytes, from - VERSION)?;
+        fits.then(|| Written::carved(version, &self.bytes, from))
+    }
+
+    fn sealed(&self) -> &[u8] {
+        self.bytes.get(BEFORE..).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the adversary has to go by: rows, lines, and bytes of any kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::Id;
 use crate::carve::Fragment;
@@ -14,20 +15,32 @@ pub(crate) const OWNER: usize = 24;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Written {
     pub(crate) version: u64,
-    pub(crate) value: Vec<u8>,
+    /// Bytes that are shared with every other row that they may be part of, and where in them this begins.
+    bytes: Arc<[u8]>,
+    from: usize,
     /// Whether the value ends where it should; see [`Sealed`].
-    pub(crate) is_exact: bool,
+    is_exact: bool,
 }
 
 impl Written {
+    /// A value that begins somewhere in bytes that were carved, and ends nobody knows where.
+    pub(crate) fn carved(version: u64, bytes: &Arc<[u8]>, from: usize) -> Self {
+        Self { version, bytes: Arc::clone(bytes), from, is_exact: false }
+    }
+
+    /// What stands behind the version.
+    pub(crate) fn value(&self) -> &[u8] {
+        self.bytes.get(self.from..).unwrap_or_default()
+    }
+
     /// Its sealed message, with nothing before it.
     pub(crate) fn message(&self) -> Sealed<'_> {
-        Sealed { bytes: &self.value, is_exact: self.is_exact }
+        Sealed { bytes: self.value(), is_exact: self.is_exact }
     }
 
     /// The owner's id and slot before the message, and the message.
     pub(crate) fn owned(&self) -> Option<(Id, u64, Sealed<'_>)> {
-        let (owner, bytes) = self.value.split_first_chunk::<OWNER>()?;
+        let (owner, bytes) = self.value().split_first_chunk::<OWNER>()?;
         let (id, slot) = owner.split_first_chunk::<16>()?;
         let slot = u64::from_be_bytes(slot.try_into().ok()?);
         Some((*id, slot, Sealed { bytes, is_exact: self.is_exact }))
@@ -74,7 +87,7 @@ impl Evidence {
                 self.salts.extend(salt(message));
             }
         }
-        let written = Written { version, value: value.to_vec(), is_exact: true };
+        let written = Written { version, bytes: value.into(), from: 0, is_exact: true };
         self.rows.entry(key.to_vec()).or_default().insert(written);
     }
 
@@ -96,7 +109,7 @@ impl Evidence {
 
     /// The values of all rows, every version.
     pub fn values(&self) -> impl Iterator<Item = &[u8]> {
-        self.rows.values().flatten().map(|written| written.value.as_slice())
+        self.rows.values().flatten().map(Written::value)
     }
 
     /// The key state alone: what somebody needs besides a backup, which has none.
