@@ -208,3 +208,30 @@ async fn records_about_nobody_are_corrected_too() {
     assert!(all.iter().any(|room| room["fields"]["title"] == "room 40"));
     assert!(all.iter().any(|room| room["fields"]["title"] == "room 39"));
 }
+
+#[tokio::test]
+async fn a_collection_that_forgets_forgets_what_was_known_of_a_file_too() {
+    let server = Server::redb().await;
+    let clinic = Clinic::open(&server, "Harbour Street Clinic").await;
+    let change = json!({
+        "forgets_old_versions": true, "add_fields": [{"name": "photo", "type": "file"}],
+    });
+    clinic.tenant.owner.patch_if("/collections/patients", "*", change).await.ok();
+    let path = format!("{}/files/photo", clinic.patient(0));
+    let mut places = vec![place(&server, &clinic, &clinic.patients[0]).await];
+    for name in ["first.png", "second.png"] {
+        let call = clinic.tenant.owner.call("PUT", &path).header("if-match", "*");
+        let call = call.header("strongroom-file-name", name).body_of("image/png", "pixels");
+        assert!(call.send().await.status < 300);
+        places.push(place(&server, &clinic, &clinic.patients[0]).await);
+    }
+    server.clock.advance(A_WHILE_SECONDS);
+    server.run_due_jobs().await;
+    let last = places.pop().unwrap();
+    assert!(lives(&server, &clinic, last).await);
+    for old in places {
+        assert!(old != last && !lives(&server, &clinic, old).await, "{old:?}");
+    }
+    let read = clinic.tenant.owner.get(&path).await;
+    assert_eq!((read.status, read.text().as_str()), (200, "pixels"));
+}

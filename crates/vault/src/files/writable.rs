@@ -7,7 +7,7 @@ use strongroom_model::{Action, FieldNumber, FieldType, FilePlace, Plaintext, Rec
 use strongroom_storage::{Batch, LinePlaced};
 
 use crate::files::get::NamedFile;
-use crate::records::{Asked, KnownRecord, Opened, kept_fields, record_facts};
+use crate::records::{Asked, KnownRecord, Opened, Target, Writer, kept_fields, record_facts};
 use crate::{TenantCtx, Vault, VaultError, keyspace};
 
 /// A record whose file in a field somebody may write.
@@ -71,11 +71,11 @@ impl Vault {
         &self,
         ctx: &TenantCtx,
         writable: Writable<'_>,
-        mut batch: Batch,
+        batch: Batch,
         with: Option<(FilePlace, Plaintext<Vec<u8>>)>,
     ) -> Result<(u64, Vec<LinePlaced>), VaultError> {
         let Writable { known, opened, field, granted } = writable;
-        let KnownRecord { snapshot, collection, sealed, key, attempted, .. } = known;
+        let KnownRecord { snapshot, collection, subject, sealed, key, attempted, .. } = known;
         let (tenant, record) = (ctx.tenant(), granted.place.map(|place| place.record));
         let record =
             record.ok_or_else(|| VaultError::Internal("a permit without a record".into()))?;
@@ -89,22 +89,30 @@ impl Vault {
         let parts: Vec<(u32, &[u8])> =
             fields.iter().map(|(number, value)| (number.0, value.expose().as_slice())).collect();
         let version = sealed.version + 1;
+        let about = snapshot.person();
+        let mut writer = Writer::new(snapshot, ctx, collection.clone(), 0);
+        writer.batch = batch;
+        let target = Target { record, sealed: &sealed, subject: &subject, key: &key };
+        let moved = writer.renumber(ctx, &target, false).await?;
+        let (place, key) = match &moved {
+            Some((place, key)) => (*place, key),
+            None => (sealed.place, &key),
+        };
         let value = self.seal_record(
-            &key,
+            key,
             tenant,
             &collection,
             record,
-            sealed.place,
+            place,
             version,
             &head,
             &parts,
         )?;
+        let (mut batch, _grown) = writer.finish(ctx).await?;
         batch.put(keyspace::record(tenant, collection.number, record), version, value);
         let touch = Touch { record, clear: granted.writes.clone(), masked: Vec::new() };
-        let about = snapshot.person();
         let event = attempted.allowed(&granted, vec![touch]);
         batch.line(self.line_about(tenant, Some(ctx), about, event).await?);
-        snapshot.expect_in(&mut batch);
         let committed = self.store.commit(batch).await?;
         Ok((version, committed.places().to_vec()))
     }

@@ -9,7 +9,6 @@ use strongroom_model::{
 use strongroom_storage::LinePlaced;
 
 use crate::caller::Who;
-use crate::erasures::refuse_held;
 use crate::records::SealedRecord;
 use crate::records::codec::Opened;
 use crate::records::known::{Asked, KnownRecord, record_facts};
@@ -198,11 +197,7 @@ pub(crate) async fn prepare(
     let version = target.sealed.version + 1;
     let slices: Vec<(u32, &[u8])> =
         fields.iter().map(|(number, value)| (number.0, value.expose().as_slice())).collect();
-    let superseding = superseding(wanted.correction, &collection, target.subject)?;
-    let moved = match superseding {
-        true => Some(writer.supersede(ctx, target).await?),
-        false => None,
-    };
+    let moved = writer.renumber(ctx, target, wanted.correction).await?;
     let (place, key) = match &moved {
         Some((place, key)) => (*place, key),
         None => (target.sealed.place, target.key),
@@ -218,19 +213,6 @@ pub(crate) async fn prepare(
         &slices,
     )?;
     Ok(Prepared { granted, written, head, fields, version, sealed })
-}
-
-/// Whether a change erases what the record held before. A hold keeps it: a correction waits for the
-/// release, and a collection that forgets old versions does not forget those of a person under a hold.
-fn superseding(
-    correction: bool,
-    collection: &Collection,
-    subject: &SubjectHead,
-) -> Result<bool, VaultError> {
-    if correction {
-        refuse_held(subject)?;
-    }
-    Ok(correction || (collection.forgets_old_versions && subject.holds.is_empty()))
 }
 
 /// What a change leaves as it is: all fields but those that are written, opened to be sealed anew.

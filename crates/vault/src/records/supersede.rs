@@ -5,6 +5,7 @@ use strongroom_keyring::{Half, ShredTarget, Tombstone};
 use strongroom_model::{Collection, RecordId, TenantId};
 use strongroom_storage::keyspace::RowKind;
 
+use crate::erasures::refuse_held;
 use crate::records::SealedRecord;
 use crate::records::change::Target;
 use crate::records::codec::Place;
@@ -16,13 +17,28 @@ use crate::{TenantCtx, Vault, VaultError, keyspace};
 pub(crate) const SUPERSEDED: RowKind = RowKind::ManifestEntry;
 
 impl Writer<'_> {
-    /// Gives a record another number of its subject, and fences the one that it has. It is called when
-    /// nothing can be wrong with the change any more.
-    pub(super) async fn supersede(
+    /// Gives a record that changes another number of its subject, with its key, and fences the one that it has,
+    /// where the change erases what was there: a correction, or one in a collection that forgets old
+    /// versions. It is called when nothing can be wrong with the change any more.
+    ///
+    /// A hold keeps what is there: a correction waits for its release, and a collection does not forget old
+    /// versions of what is about a person under one.
+    ///
+    /// # Errors
+    /// `held`; those of the store and the keyring.
+    pub(crate) async fn renumber(
         &mut self,
         ctx: &TenantCtx,
         target: &Target<'_>,
-    ) -> Result<(Place, Key), VaultError> {
+        correction: bool,
+    ) -> Result<Option<(Place, Key)>, VaultError> {
+        if correction {
+            refuse_held(target.subject)?;
+        }
+        let forgets = self.collection().forgets_old_versions && target.subject.holds.is_empty();
+        if !correction && !forgets {
+            return Ok(None);
+        }
         let (tenant, subject) = (ctx.tenant(), target.subject.id);
         let old = target.sealed.place;
         let place = self.next_number(ctx, subject).await?;
@@ -31,7 +47,7 @@ impl Writer<'_> {
         let vault = self.snapshot.vault;
         vault.keyring.fence(&mut self.batch, &[tombstone(tenant, target.record, old)]);
         let key = vault.record_key(tenant, self.collection(), place).await?;
-        Ok((place, key))
+        Ok(Some((place, key)))
     }
 }
 
