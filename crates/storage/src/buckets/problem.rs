@@ -50,11 +50,10 @@ impl From<object_store::Error> for BucketProblem {
         let text = error.to_string();
         let code = code(&text);
         match (code, &error) {
-            (Some("NoSuchKey"), _) => Self::Missing,
+            (Some("NoSuchKey"), _) | (None, object_store::Error::NotFound { .. }) => Self::Missing,
             (Some("NoSuchBucket"), _) => Self::NoBucket,
             (Some(code), _) if CREDENTIALS.contains(&code) => Self::Credentials(code.to_owned()),
             (Some(code), _) if FULL.contains(&code) => Self::Full(code.to_owned()),
-            (None, object_store::Error::NotFound { .. }) => Self::Missing,
             (code, object_store::Error::Unauthenticated { .. }) => {
                 Self::Credentials(code.unwrap_or("401").to_owned())
             }

@@ -16,7 +16,7 @@ use crate::tls;
 /// How long a connection may take to come about.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long one request may take, with the object that it sends or brings.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 /// Most of an answer that is read where it is no object: a list names at most 1,000 keys of at most
 /// 1,024 bytes each, and an error is a few lines.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
