@@ -34,7 +34,7 @@ pub fn attack(evidence: &Evidence, shares: &[Share], seal: &Secret) -> Opened {
         pages: BTreeMap::new(),
     };
     let roots = attack.roots(shares, seal);
-    attack.walk(roots);
+    attack.walk(&roots);
     attack.open_seeds();
     attack.open_rows();
     attack.open_records();
@@ -88,7 +88,7 @@ impl Attack<'_> {
     }
 
     /// Opens all nodes that hang from some keys, and keeps the keys of the leaves.
-    fn walk(&mut self, roots: Vec<Secret>) {
+    fn walk(&mut self, roots: &[Secret]) {
         let mut tops: BTreeSet<(Id, u8, u8)> = BTreeSet::new();
         for name in self.rows.keys().filter_map(|key| rows::parse(key)) {
             if let (rows::NODE, [tree, level, index @ ..]) = (name.kind, name.parts)

@@ -13,8 +13,8 @@ impl Evidence {
         let rows = bytes.strip_prefix(MAGIC).and_then(|bytes| bytes.get(HEADER..));
         let mut rest = rows.unwrap_or_default();
         let mut taken = 0;
-        while let Some((key, version, value, after)) = row(rest) {
-            self.row(key, version, value);
+        while let Some((row, after)) = Row::first_of(rest) {
+            self.row(row.key, row.version, row.value);
             rest = after;
             taken += 1;
         }
@@ -22,11 +22,19 @@ impl Evidence {
     }
 }
 
-/// `key length u16 | key | version u64 | value length u32 | value`, and what follows it.
-fn row(bytes: &[u8]) -> Option<(&[u8], u64, &[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    let (key, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    let (version, length) = (u64_at(rest, 0)?, u32_at(rest, 8)?);
-    let (value, after) = rest.get(12..)?.split_at_checked(usize::try_from(length).ok()?)?;
-    Some((key, version, value, after))
+struct Row<'a> {
+    key: &'a [u8],
+    version: u64,
+    value: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    /// `key length u16 | key | version u64 | value length u32 | value`, and what follows it.
+    fn first_of(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (length, rest) = bytes.split_first_chunk::<2>()?;
+        let (key, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        let (version, length) = (u64_at(rest, 0)?, u32_at(rest, 8)?);
+        let (value, after) = rest.get(12..)?.split_at_checked(usize::try_from(length).ok()?)?;
+        Some((Self { key, version, value }, after))
+    }
 }

@@ -20,7 +20,9 @@ impl hkdf::KeyType for Length {
 
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes
@@ -28,7 +30,9 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 
 pub(crate) fn hmac_sha256(key: &Secret, parts: &[&[u8]]) -> Secret {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.sign().as_ref());
     bytes
