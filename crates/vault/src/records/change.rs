@@ -215,11 +215,14 @@ pub(crate) async fn prepare(
     Ok(Prepared { granted, written, head, fields, version, sealed })
 }
 
+/// Fields of a record in the form in which they are sealed.
+pub(crate) type StoredFields = Vec<(FieldNumber, Plaintext<Vec<u8>>)>;
+
 /// What a change leaves as it is: all fields but those that are written, opened to be sealed anew.
 pub(crate) fn kept_fields(
     opened: &Opened,
     written: &[FieldNumber],
-) -> Result<Vec<(FieldNumber, Plaintext<Vec<u8>>)>, VaultError> {
+) -> Result<StoredFields, VaultError> {
     let kept = opened.fields().map(FieldNumber).filter(|number| !written.contains(number));
     kept.map(|number| Ok((number, opened.open(number.0)?.ok_or_else(damaged)?))).collect()
 }
