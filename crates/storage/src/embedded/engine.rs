@@ -56,13 +56,9 @@ pub(super) trait Engine: Send + Sync + 'static {
         self.snapshot()?.read_lines(seen, take)
     }
 
-    /// The rows as they are now. While it is held a write may have to wait.
+    /// The rows as they are now, or when the first of them is looked at. While it is held a write may have to
+    /// wait, so that whoever holds it asks nobody else.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError>;
-
-    /// The rows as the one writer sees them, of whose writes none comes in between.
-    fn newest(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        self.snapshot()
-    }
 
     /// The rows as they are now, however long they are held and whatever is written; none of an engine that
     /// cannot keep them.

@@ -191,6 +191,20 @@ fn a_database_of_any_bytes_is_opened_or_refused_but_never_panics() {
     assert_ne!(attempt(b"SQLite format 3\0"), "opened");
 }
 
+#[test]
+fn a_store_is_refused_under_the_name_of_another_engine_and_told_its_own() {
+    for kind in KINDS {
+        let (_parent, path) = folder();
+        drop(EmbeddedStore::create(kind, &path).unwrap());
+        for other in KINDS.into_iter().filter(|other| other.name != kind.name) {
+            let line = refusal(EmbeddedStore::open(other, &path));
+            let to_do = format!("use `{}:` in its URL", kind.name);
+            assert!(line.contains(&to_do), "{} as {}: {line}", kind.name, other.name);
+        }
+        assert!(EmbeddedStore::open(kind, &path).is_ok(), "{}", kind.name);
+    }
+}
+
 /// What waits for the database behind a journal is written when the store is closed; there is nowhere to write it.
 #[test]
 fn a_store_whose_folder_is_gone_is_closed_without_ending_the_process() {

@@ -164,7 +164,7 @@ impl Writer {
     }
 
     fn judge_all(&self, commits: &[Commit], chain: &mut Chain) -> Result<Group, StoreError> {
-        let snapshot = self.engine.newest()?;
+        let snapshot = self.engine.snapshot()?;
         let mut group = Group::default();
         for commit in commits {
             let verdict = match self.judge(&*snapshot, &group.changes, &commit.batch)? {
@@ -189,7 +189,7 @@ impl Writer {
         if summation.is_needless() {
             return Ok(Vec::new());
         }
-        let rows = self.engine.get_many(&summation.keys)?;
+        let rows = snapshot.get_many(&summation.keys)?;
         let stored = summation.keys.iter().zip(rows);
         let stored = stored.filter_map(|(key, row)| Some((key.clone(), row?))).collect();
         let mut changed = Vec::with_capacity(changes.rows.len());

@@ -162,7 +162,7 @@ impl Log {
     /// Begins a segment, after the last one was cut to its groups and synced.
     ///
     /// # Errors
-    /// The operating system's. Only after one that says that there was no room may groups be added.
+    /// The operating system's. Only after one that says that there was no room, or no folder, may groups be added.
     pub(super) fn begin_segment(&mut self) -> io::Result<()> {
         if let Err(error) = self.file.set_len(self.length.into()) {
             fatal::end("cutting the journal", &error);

@@ -13,9 +13,10 @@ mod piece;
 mod record;
 mod segment;
 
+use std::cell::OnceCell;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -77,8 +78,6 @@ struct Front {
 struct Shared {
     /// The newest moment. Before the engine, because it may hold the engine's rows.
     overlay: RwLock<Arc<Overlay>>,
-    /// Up to which group the database has the groups, or will once it has what it is being given.
-    given: AtomicU64,
     behind: Box<dyn Engine>,
     log: Mutex<Log>,
     state: Mutex<State>,
@@ -124,7 +123,6 @@ fn open(kind: &Kind, store: &Path, disk: &Arc<Disk>) -> Result<Box<dyn Engine>, 
     let state = State { waiting: overlay.bytes(), ..State::default() };
     let shared = Arc::new(Shared {
         overlay: RwLock::new(Arc::new(overlay)),
-        given: AtomicU64::new(applied.group),
         behind,
         log: Mutex::new(log),
         state: Mutex::new(state),
@@ -139,14 +137,12 @@ fn open(kind: &Kind, store: &Path, disk: &Arc<Disk>) -> Result<Box<dyn Engine>, 
 }
 
 impl Engine for Front {
-    /// What an engine keeps from changing is taken before the moment in memory: what is added to the engine
-    /// later was in memory by then.
     fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.shared.view_of_now()?.get_many(keys)
+        self.shared.view()?.get_many(keys)
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        self.shared.view_of_now()?.scan(range, limit)
+        self.shared.view()?.scan(range, limit)
     }
 
     fn read_lines(
@@ -154,13 +150,16 @@ impl Engine for Front {
         seen: u64,
         take: &mut dyn FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        self.shared.view_of_now()?.read_lines(seen, take)
+        self.shared.view()?.read_lines(seen, take)
     }
 
-    /// Whoever asks may hold a lock for which somebody waits who reads the database, so that nothing is asked
-    /// of the engine yet.
+    /// Whoever asks may hold a lock for which somebody waits who reads the database, so that an engine that lets
+    /// readers wait is asked later.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        Ok(Box::new(View { shared: &self.shared, overlay: self.shared.overlay(), held: None }))
+        Ok(match self.shared.frozen_view() {
+            Some(view) => Box::new(view),
+            None => Box::new(Late { shared: &self.shared, view: OnceCell::new() }),
+        })
     }
 
     fn next_node(&self) -> Result<u32, StoreError> {
@@ -213,14 +212,21 @@ impl Shared {
         drop(older);
     }
 
-    /// The newest moment, for whoever reads at once.
-    fn view_of_now(&self) -> Result<View<'_>, StoreError> {
-        let overlay = self.overlay();
-        if overlay.behind().is_some() {
-            return Ok(View { shared: self, overlay, held: None });
+    /// The newest moment, for whoever reads at once. An engine that cannot keep its rows shows no later write as
+    /// long as this is held, and what it shows was in memory before.
+    fn view(&self) -> Result<View<'_>, StoreError> {
+        if let Some(view) = self.frozen_view() {
+            return Ok(view);
         }
-        let held = Some(self.behind.snapshot()?);
-        Ok(View { shared: self, overlay: self.overlay(), held })
+        let behind = self.behind.snapshot()?;
+        Ok(View { overlay: self.overlay(), behind })
+    }
+
+    /// The same of an engine that can keep its rows.
+    fn frozen_view(&self) -> Option<View<'_>> {
+        let overlay = self.overlay();
+        let behind = Box::new(Arc::clone(overlay.behind()?));
+        Some(View { overlay, behind })
     }
 
     /// Waits a little while much waits for the database, and for as long as too much does.
@@ -341,7 +347,6 @@ impl Shared {
                 return Err(Failure::Damaged);
             }
             room_for(&self.folder, &changes)?;
-            self.given.store(progress.group, Ordering::SeqCst);
             self.behind.write(&changes, &mut || ())?;
         }
         let behind = frozen(&*self.behind)?;
@@ -382,7 +387,7 @@ impl Shared {
                     let applied = log.progress().group;
                     log.outlived(applied)
                 }
-                Err(error) if closing || is_full(&error) => {
+                Err(error) if closing || is_full(&error) || error.kind() == ErrorKind::NotFound => {
                     tracing::warn!(%error, "groups that the database has stay in the journal");
                     return;
                 }
@@ -426,41 +431,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The rows and lines of one moment.
 struct View<'f> {
-    shared: &'f Shared,
     overlay: Arc<Overlay>,
-    /// What keeps an engine from changing that cannot keep its rows otherwise. It was taken before the moment.
-    held: Option<Box<dyn Snapshot + 'f>>,
-}
-
-impl View<'_> {
-    /// Reads the database as of this moment.
-    ///
-    /// # Errors
-    /// Those of the database; [`StoreError::Conflict`] if it is being given something that came later, and
-    /// nothing keeps it from showing that.
-    fn behind<T>(
-        &self,
-        read: impl FnOnce(&dyn Snapshot) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if let Some(held) = &self.held {
-            return read(&**held);
-        }
-        if let Some(frozen) = self.overlay.behind() {
-            return read(&**frozen);
-        }
-        let held = self.shared.behind.snapshot()?;
-        if self.shared.given.load(Ordering::SeqCst) > self.overlay.durable().group {
-            return Err(StoreError::Conflict);
-        }
-        read(&*held)
-    }
+    /// The database as it is under the overlay, or with more of what is in the overlay.
+    behind: Box<dyn Snapshot + 'f>,
 }
 
 impl Snapshot for View<'_> {
     fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         match self.overlay.find(key) {
             Found::Here(row) => Ok(row.map(|row| row.version)),
-            Found::Behind => self.behind(|behind| behind.version(key)),
+            Found::Behind => self.behind.version(key),
         }
     }
 
@@ -470,7 +450,7 @@ impl Snapshot for View<'_> {
         let missing: Vec<RowKey> = missing.map(|(key, _)| key.clone()).collect();
         let stored = match missing.as_slice() {
             [] => Vec::new(),
-            missing => self.behind(|behind| behind.get_many(missing))?,
+            missing => self.behind.get_many(missing)?,
         };
         let mut stored = stored.into_iter();
         let row = |found| match found {
@@ -484,7 +464,7 @@ impl Snapshot for View<'_> {
         let newer = self.overlay.scan(range, limit);
         // Each row that stands in the overlay hides one of the database at most.
         let at_most = limit.saturating_add(newer.len());
-        let stored = self.behind(|behind| behind.scan(range, at_most))?;
+        let stored = self.behind.scan(range, at_most)?;
         let stored = stored.into_iter().map(|(key, row)| (key, Some(row)));
         let rows = merged(newer.into_iter(), stored, range.is_descending());
         let there = rows.filter_map(|(key, row)| row.map(|row| (key, row)));
@@ -498,11 +478,9 @@ impl Snapshot for View<'_> {
     ) -> Result<(), StoreError> {
         let applied = self.overlay.applied().lines;
         let mut has_enough = false;
-        self.behind(|behind| {
-            behind.read_lines(seen, &mut |number, line| {
-                has_enough = number <= applied && !take(number, line);
-                number <= applied && !has_enough
-            })
+        self.behind.read_lines(seen, &mut |number, line| {
+            has_enough = number <= applied && !take(number, line);
+            number <= applied && !has_enough
         })?;
         for (number, line) in self.overlay.lines(seen) {
             if has_enough {
@@ -511,6 +489,44 @@ impl Snapshot for View<'_> {
             has_enough = !take(number, &line);
         }
         Ok(())
+    }
+}
+
+/// The rows and lines of one moment, which is when the first of them is looked at.
+struct Late<'f> {
+    shared: &'f Shared,
+    view: OnceCell<View<'f>>,
+}
+
+impl<'f> Late<'f> {
+    fn view(&self) -> Result<&View<'f>, StoreError> {
+        if let Some(view) = self.view.get() {
+            return Ok(view);
+        }
+        let view = self.shared.view()?;
+        Ok(self.view.get_or_init(|| view))
+    }
+}
+
+impl Snapshot for Late<'_> {
+    fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
+        self.view()?.version(key)
+    }
+
+    fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.view()?.get_many(keys)
+    }
+
+    fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(RowKey, Row)>, StoreError> {
+        self.view()?.scan(range, limit)
+    }
+
+    fn read_lines(
+        &self,
+        seen: u64,
+        take: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        self.view()?.read_lines(seen, take)
     }
 }
 

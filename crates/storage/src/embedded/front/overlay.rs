@@ -99,11 +99,6 @@ impl Overlay {
         self.pieces.iter().map(|piece| piece.bytes()).sum()
     }
 
-    /// How far the groups are durable.
-    pub(super) fn durable(&self) -> Progress {
-        self.durable
-    }
-
     /// How far the database has them.
     pub(super) fn applied(&self) -> Progress {
         self.applied
@@ -263,12 +258,12 @@ mod tests {
         overlay.begin_piece();
         let given = overlay.oldest().unwrap().changes();
         assert_eq!(given.rows.get(&RowKey::new("c")), Some(&None));
-        assert_eq!(given.progress, Some(overlay.durable()));
-        overlay.settle(overlay.durable(), None);
+        assert_eq!(given.progress, Some(overlay.durable));
+        overlay.settle(overlay.durable, None);
         assert!(
             overlay.scan(&KeyRange::prefix(&[]), 10).is_empty()
                 && overlay.lines(0).next().is_none()
         );
-        assert_eq!((overlay.applied(), overlay.bytes()), (overlay.durable(), 0));
+        assert_eq!((overlay.applied(), overlay.bytes()), (overlay.durable, 0));
     }
 }
