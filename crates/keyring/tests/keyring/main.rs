@@ -1,6 +1,11 @@
 //! The keyring from outside, through the doors that the vault uses.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and the crash walk says how far it went"
+)]
 
 mod adversary;
 mod closure;
