@@ -103,10 +103,10 @@ async fn a_server_that_is_killed_while_a_file_is_sent_keeps_the_old_one_and_noth
     // Somewhere in the end of one that is sent whole: one of the two is there, and not both.
     let mut there = 7;
     for round in 0..4 * u8::try_from(KILLS).unwrap() {
-        let (owner, path) = (site.owner(), path.clone());
+        let (owner, to) = (site.owner(), path.clone());
         let seed = 100 + round;
         let sending = tokio::spawn(async move {
-            let call = owner.call("PUT", &path).header("If-Match", "*");
+            let call = owner.call("PUT", &to).header("If-Match", "*");
             call.body_of("image/jpeg", bytes(seed, 20)).try_send().await.map(|sent| sent.status)
         });
         tokio::time::sleep(Duration::from_micros(u64::from(round) * 1_500)).await;
@@ -114,7 +114,6 @@ async fn a_server_that_is_killed_while_a_file_is_sent_keeps_the_old_one_and_noth
         let acknowledged = sending.await.unwrap().is_ok_and(|status| status == 200);
         site.start_server();
         come_to(&site, (0, 1)).await;
-        let path = format!("/collections/clients/records/{record}/files/photo");
         let read = site.owner().get(&path).await;
         let found = read.bytes[0];
         assert!(read.bytes == bytes(found, 20), "{}", read.status);

@@ -304,3 +304,13 @@ impl Part {
         FileError::File { path: self.path.clone(), error }
     }
 }
+
+impl Drop for Part {
+    /// A part of which nothing has come goes away again.
+    fn drop(&mut self) {
+        if self.length == 0 {
+            let _ = std::fs::remove_file(&self.path);
+            let _ = checkpoint::remove(&beside(&self.path, ".tag"));
+        }
+    }
+}
