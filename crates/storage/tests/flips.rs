@@ -140,7 +140,9 @@ fn damage_is_told(engine: &str) -> BTreeMap<String, u64> {
         fs::remove_dir_all(&copy).unwrap();
     }
     println!("{engine}: damaged {flips} times: {counts:?}");
-    ended.iter().for_each(|how| println!("{engine}: ended by {how}"));
+    for how in &ended {
+        println!("{engine}: ended by {how}");
+    }
     assert_eq!(untold, Vec::<String>::new(), "{engine}");
     counts
 }

@@ -219,15 +219,16 @@ impl Drop for Log {
     }
 }
 
-/// Removes the files of segments, one after the other, so that a crash leaves no gap.
-pub(super) fn remove(segments: &[PathBuf]) -> io::Result<()> {
-    for path in segments {
-        fs::remove_file(path)?;
-        if let Some(folder) = path.parent() {
-            sync_folder(folder)?;
-        }
+/// Removes the file of a segment, durably.
+pub(super) fn remove(segment: &Path) -> io::Result<()> {
+    match fs::remove_file(segment) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
     }
-    Ok(())
+    match segment.parent() {
+        Some(folder) if folder.exists() => sync_folder(folder),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Opens the last segment for writing, cut to its groups; they are durable then.

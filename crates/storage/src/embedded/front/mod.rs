@@ -14,6 +14,7 @@ mod record;
 mod segment;
 
 use std::cell::OnceCell;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::log::Log;
-use self::overlay::{Found, Overlay, merged};
-use self::piece::Piece;
+use self::overlay::{Overlay, merged};
+use self::piece::{Found, Piece};
 use super::disk::{Disk, room_for};
 use super::engine::{Changes, Engine, Failure, Frozen, Kind, Progress, Snapshot};
 use super::{fjall, redb, sled};
@@ -68,6 +69,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(250);
 const TICK: Duration = Duration::from_millis(if cfg!(test) { 3 } else { 100 });
 /// How long until the database is tried again after it had no room.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// How long whoever found the database closed waits for it at most.
+const RENEWAL: Duration = Duration::from_secs(1);
 
 /// An engine with a journal in front of it.
 struct Front {
@@ -219,14 +223,14 @@ impl Shared {
             return Ok(view);
         }
         let behind = self.behind.snapshot()?;
-        Ok(View { overlay: self.overlay(), behind })
+        Ok(View { shared: self, overlay: self.overlay(), behind })
     }
 
     /// The same of an engine that can keep its rows.
     fn frozen_view(&self) -> Option<View<'_>> {
         let overlay = self.overlay();
         let behind = Box::new(Arc::clone(overlay.behind()?));
-        Some(View { overlay, behind })
+        Some(View { shared: self, overlay, behind })
     }
 
     /// Waits a little while much waits for the database, and for as long as too much does.
@@ -265,11 +269,9 @@ impl Shared {
     /// Gives the database its groups until the store is closed and it has them all.
     fn apply_until_closed(&self) {
         let mut was_idle = false;
-        let mut outlived = Vec::new();
+        let mut outlived = Outlived::default();
         loop {
             let closing = self.wait_for_work();
-            // Memory is given back here, and not by the reader who looked at it last.
-            outlived.retain(|piece| Arc::strong_count(piece) > 1);
             match self.apply(&mut outlived) {
                 Ok(true) => {
                     was_idle = false;
@@ -277,8 +279,9 @@ impl Shared {
                 }
                 Ok(false) => {
                     if closing || was_idle {
-                        self.begin_empty_segment(closing);
+                        self.begin_empty_segment(closing, &mut outlived);
                     }
+                    outlived.give_back();
                     if closing {
                         return;
                     }
@@ -332,7 +335,7 @@ impl Shared {
     }
 
     /// Gives the database the oldest piece that it does not have, in one write. Gives whether there was one.
-    fn apply(&self, outlived: &mut Vec<Arc<Piece>>) -> Result<bool, Failure> {
+    fn apply(&self, outlived: &mut Outlived) -> Result<bool, Failure> {
         let Some(piece) = self.next_piece() else { return Ok(false) };
         let changes = piece.changes();
         let Some((first, progress)) = piece.first().zip(changes.progress) else { return Ok(false) };
@@ -351,10 +354,10 @@ impl Shared {
         }
         let behind = frozen(&*self.behind)?;
         self.change(|overlay| overlay.settle(progress, behind));
-        outlived.push(piece);
+        outlived.pieces.push(piece);
         self.note_waiting();
-        let segments = lock(&self.log).outlived(progress.group);
-        remove(&segments);
+        outlived.segments.extend(lock(&self.log).outlived(progress.group));
+        outlived.give_back();
         Ok(true)
     }
 
@@ -372,29 +375,37 @@ impl Shared {
     fn renew(&self) -> Result<(), Failure> {
         let behind = frozen(&*self.behind)?;
         self.change(|overlay| overlay.renew(behind));
+        drop(lock(&self.state));
+        self.changed.notify_all();
         Ok(())
     }
 
-    /// What the database has does not stay in the journal when nothing follows it there.
-    fn begin_empty_segment(&self, closing: bool) {
-        let outlived = {
-            let mut log = lock(&self.log);
-            if !log.has_groups() || log.progress() != self.overlay().applied() {
-                return;
-            }
-            match log.begin_segment() {
-                Ok(()) => {
-                    let applied = log.progress().group;
-                    log.outlived(applied)
-                }
-                Err(error) if closing || is_full(&error) || error.kind() == ErrorKind::NotFound => {
-                    tracing::warn!(%error, "groups that the database has stay in the journal");
-                    return;
-                }
-                Err(error) => fatal::end("beginning a segment of the journal", &error),
-            }
+    /// After the rows of a moment could not be read, because the engine had to be closed: waits a while until it
+    /// is opened anew, so that whoever tries again finds it open.
+    fn wait_for_renewal(&self, of: &Overlay) {
+        let Some(closed) = of.behind() else { return };
+        let same = |_: &mut State| {
+            self.overlay().behind().is_some_and(|behind| Arc::ptr_eq(behind, closed))
         };
-        remove(&outlived);
+        drop(self.changed.wait_timeout_while(lock(&self.state), RENEWAL, same));
+    }
+
+    /// What the database has does not stay in the journal when nothing follows it there.
+    fn begin_empty_segment(&self, closing: bool, outlived: &mut Outlived) {
+        let mut log = lock(&self.log);
+        if !log.has_groups() || log.progress() != self.overlay().applied() {
+            return;
+        }
+        match log.begin_segment() {
+            Ok(()) => {
+                let applied = log.progress().group;
+                outlived.segments.extend(log.outlived(applied));
+            }
+            Err(error) if closing || is_full(&error) || error.kind() == ErrorKind::NotFound => {
+                tracing::warn!(%error, "groups that the database has stay in the journal");
+            }
+            Err(error) => fatal::end("beginning a segment of the journal", &error),
+        }
     }
 }
 
@@ -418,10 +429,25 @@ fn pause_for(bytes: usize, waiting: usize) -> Duration {
     Duration::from_micros(part.saturating_mul(over) / most).min(PAUSE_MAX)
 }
 
-/// Segments that stay are removed when the store is opened the next time.
-fn remove(outlived: &[PathBuf]) {
-    if let Err(error) = log::remove(outlived) {
-        tracing::warn!(%error, "a segment of the journal that is not needed was not removed");
+/// What nobody needs any more, kept by the thread that gives it back.
+#[derive(Default)]
+struct Outlived {
+    pieces: Vec<Arc<Piece>>,
+    segments: VecDeque<PathBuf>,
+}
+
+impl Outlived {
+    /// Gives memory back here, and not in the reader who looked at it last. Segments go in their order: one that
+    /// cannot be removed stays with all after it until the next time, so that there is never a gap.
+    fn give_back(&mut self) {
+        self.pieces.retain(|piece| Arc::strong_count(piece) > 1);
+        while let Some(oldest) = self.segments.front() {
+            if let Err(error) = log::remove(oldest) {
+                tracing::warn!(%error, "a segment of the journal that is not needed was not removed");
+                return;
+            }
+            self.segments.pop_front();
+        }
     }
 }
 
@@ -431,16 +457,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The rows and lines of one moment.
 struct View<'f> {
+    shared: &'f Shared,
     overlay: Arc<Overlay>,
     /// The database as it is under the overlay, or with more of what is in the overlay.
     behind: Box<dyn Snapshot + 'f>,
+}
+
+impl View<'_> {
+    /// What came of reading the database.
+    fn seen<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(outcome, Err(StoreError::Unavailable(_))) {
+            self.shared.wait_for_renewal(&self.overlay);
+        }
+        outcome
+    }
 }
 
 impl Snapshot for View<'_> {
     fn version(&self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         match self.overlay.find(key) {
             Found::Here(row) => Ok(row.map(|row| row.version)),
-            Found::Behind => self.behind.version(key),
+            Found::Behind => self.seen(self.behind.version(key)),
         }
     }
 
@@ -450,7 +487,7 @@ impl Snapshot for View<'_> {
         let missing: Vec<RowKey> = missing.map(|(key, _)| key.clone()).collect();
         let stored = match missing.as_slice() {
             [] => Vec::new(),
-            missing => self.behind.get_many(missing)?,
+            missing => self.seen(self.behind.get_many(missing))?,
         };
         let mut stored = stored.into_iter();
         let row = |found| match found {
@@ -464,7 +501,7 @@ impl Snapshot for View<'_> {
         let newer = self.overlay.scan(range, limit);
         // Each row that stands in the overlay hides one of the database at most.
         let at_most = limit.saturating_add(newer.len());
-        let stored = self.behind.scan(range, at_most)?;
+        let stored = self.seen(self.behind.scan(range, at_most))?;
         let stored = stored.into_iter().map(|(key, row)| (key, Some(row)));
         let rows = merged(newer.into_iter(), stored, range.is_descending());
         let there = rows.filter_map(|(key, row)| row.map(|row| (key, row)));
@@ -478,10 +515,10 @@ impl Snapshot for View<'_> {
     ) -> Result<(), StoreError> {
         let applied = self.overlay.applied().lines;
         let mut has_enough = false;
-        self.behind.read_lines(seen, &mut |number, line| {
+        self.seen(self.behind.read_lines(seen, &mut |number, line| {
             has_enough = number <= applied && !take(number, line);
             number <= applied && !has_enough
-        })?;
+        }))?;
         for (number, line) in self.overlay.lines(seen) {
             if has_enough {
                 break;

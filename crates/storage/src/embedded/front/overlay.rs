@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::PIECE_BYTES;
-use super::piece::{Piece, Place};
+use super::piece::{Found, Piece, Place};
 use crate::embedded::engine::{Changes, Frozen, Progress};
 use crate::{KeyRange, Row, RowKey};
 
@@ -23,15 +23,6 @@ pub(super) struct Overlay {
     next_node: Option<u32>,
     /// The database as it was with the groups up to `applied`, of an engine that can keep it.
     behind: Option<Arc<Frozen>>,
-}
-
-/// What is known here of a row.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Found {
-    /// It stands so; none if it is removed.
-    Here(Option<Row>),
-    /// Nothing: it stands as the database has it.
-    Behind,
 }
 
 impl Overlay {
@@ -112,8 +103,9 @@ impl Overlay {
     /// A row, if it is here.
     pub(super) fn find(&self, key: &RowKey) -> Found {
         let place = Place::of(key, self.durable.group);
-        let newest = self.pieces.iter().rev().find_map(|piece| piece.find(&place));
-        newest.map_or(Found::Behind, Found::Here)
+        let newest_first = self.pieces.iter().rev().map(|piece| piece.find(&place));
+        let mut here = newest_first.filter(|found| *found != Found::Behind);
+        here.next().unwrap_or(Found::Behind)
     }
 
     /// What stands here of a range, in its direction, up to its first `limit` rows.

@@ -44,6 +44,15 @@ pub(super) struct Place {
     group: Reverse<u64>,
 }
 
+/// What is known here of a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    /// It stands so; none if it is removed.
+    Here(Option<Row>),
+    /// Nothing: it stands as the database has it.
+    Behind,
+}
+
 impl Place {
     /// Where a search for a row begins that sees groups up to this one.
     pub(super) fn of(key: &RowKey, seen: u64) -> Self {
@@ -88,10 +97,11 @@ impl Piece {
         self.extent().first
     }
 
-    /// How a row stands here; none if nothing here changes it.
-    pub(super) fn find(&self, place: &Place) -> Option<Option<Row>> {
-        let found = self.rows.lower_bound(Bound::Included(place))?;
-        (found.key().key == place.key).then(|| found.value().clone())
+    /// A row, if it is here.
+    pub(super) fn find(&self, place: &Place) -> Found {
+        let found = self.rows.lower_bound(Bound::Included(place));
+        let same = found.filter(|found| found.key().key == place.key);
+        same.map_or(Found::Behind, |found| Found::Here(found.value().clone()))
     }
 
     /// The rows of a range that groups up to `seen` change here, in its direction.

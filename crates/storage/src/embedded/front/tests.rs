@@ -190,14 +190,36 @@ fn segments_go_one_by_one_when_the_database_has_their_groups() {
     let mut log = opened(&store, Progress::default()).unwrap().0;
     let count = segments(&store).len();
     assert!(log.outlived(1).is_empty());
-    log::remove(&log.outlived(40)).unwrap();
+    for segment in log.outlived(40) {
+        log::remove(&segment).unwrap();
+    }
     assert!(segments(&store).len() < count);
     assert!(log.begin_segment().is_ok());
-    log::remove(&log.outlived(GROUPS)).unwrap();
+    for segment in log.outlived(GROUPS) {
+        log::remove(&segment).unwrap();
+    }
     assert_eq!(segments(&store).len(), 1);
     drop(log);
     let applied = Progress { group: GROUPS, lines: GROUPS };
     assert_eq!(opened(&store, applied).unwrap().0.progress(), applied);
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_keeps_those_after_it_until_it_can() {
+    let (_parent, store) = journal();
+    let mut log = opened(&store, Progress::default()).unwrap().0;
+    let mut outlived = Outlived { segments: log.outlived(GROUPS).into(), ..Outlived::default() };
+    let (count, oldest) = (segments(&store).len(), outlived.segments[0].clone());
+    // A folder in its place cannot be removed as a file is.
+    let aside = store.join("aside");
+    fs::rename(&oldest, &aside).unwrap();
+    fs::create_dir(&oldest).unwrap();
+    outlived.give_back();
+    assert_eq!(segments(&store).len(), count, "there is a gap");
+    fs::remove_dir(&oldest).unwrap();
+    fs::rename(&aside, &oldest).unwrap();
+    outlived.give_back();
+    assert_eq!((segments(&store).len(), outlived.segments.len()), (1, 0));
 }
 
 fn store(kind: &'static Kind) -> (tempfile::TempDir, PathBuf, Arc<EmbeddedStore>) {
