@@ -17,7 +17,9 @@ const RECORDS: &str = "/collections/people/records";
 const RECORDS_MADE: usize = 12;
 
 fn look_through(evidence: &mut Evidence, store: &Path) {
-    files(store).iter().for_each(|file| evidence.bytes(&fs::read(file).unwrap()));
+    for file in files(store) {
+        evidence.bytes(&fs::read(file).unwrap());
+    }
 }
 
 /// Makes a record and gives its mark and its id.

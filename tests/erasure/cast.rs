@@ -275,7 +275,8 @@ impl House {
                 _ => {}
             }
         }
-        let rooms = (0..self.rooms.len()).filter(due).filter(|number| number / rounds % 2 == 0);
+        let rooms =
+            (0..self.rooms.len()).filter(due).filter(|number| (number / rounds).is_multiple_of(2));
         let rooms: Vec<&Made> = rooms.map(|number| &self.rooms[number]).collect();
         for (collection, made) in [("people", records), ("visits", visits), ("rooms", rooms)] {
             let path = format!("/collections/{collection}/records:batchDelete");

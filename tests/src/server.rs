@@ -263,7 +263,9 @@ impl Server {
             let lines = self.parts().store.read_lines(&range).await.unwrap();
             let Some((last, _)) = lines.last() else { return evidence };
             after = *last;
-            lines.iter().for_each(|(_, line)| evidence.line(line));
+            for (_, line) in &lines {
+                evidence.line(line);
+            }
         }
     }
 
