@@ -162,7 +162,7 @@ const MUTANTS: [Mutant; 8] = [
 /// # Errors
 /// If one cannot be made, or was not caught.
 pub(crate) fn run() -> Result<usize, Failure> {
-    let copy = command::root().join("target/mutants");
+    let copy = command::root().join("target/mutants/tree");
     copy_sources(&copy)?;
     for tests in [&KEYRING, &SERVER] {
         let failed = failing(&copy, tests)?;
@@ -201,8 +201,8 @@ fn failing(copy: &Path, tests: &Tests) -> Result<Vec<String>, Failure> {
         let mut command =
             command::cargo(["test", "--release", "--workspace", "--test", tests.program]);
         command.args(arguments).current_dir(copy);
-        // Libraries of others are built once; of ours nothing but tests is built here, and no program.
-        command.env("CARGO_TARGET_DIR", command::root().join("target"));
+        // In a folder of its own: cargo takes a package of the copy for ours, and would put the wrong one in.
+        command.env("CARGO_TARGET_DIR", command::root().join("target/mutants/build"));
         command
     };
     command::run(&mut cargo(&["--no-run", "--quiet"]))?;
