@@ -182,7 +182,9 @@ pub(crate) fn run() -> Result<usize, Failure> {
         }
         let failed = failed?;
         println!("{}: {}", mutant.name, if failed.is_empty() { "MISSED" } else { "caught" });
-        failed.iter().for_each(|test| println!("    by {test}"));
+        for test in &failed {
+            println!("    by {test}");
+        }
         if failed.is_empty() {
             missed.push(mutant.name);
         }
