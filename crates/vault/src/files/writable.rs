@@ -98,16 +98,8 @@ impl Vault {
             Some((place, key)) => (*place, key),
             None => (sealed.place, &key),
         };
-        let value = self.seal_record(
-            key,
-            tenant,
-            &collection,
-            record,
-            place,
-            version,
-            &head,
-            &parts,
-        )?;
+        let value =
+            self.seal_record(key, tenant, &collection, record, place, version, &head, &parts)?;
         let (mut batch, _grown) = writer.finish(ctx).await?;
         batch.put(keyspace::record(tenant, collection.number, record), version, value);
         let touch = Touch { record, clear: granted.writes.clone(), masked: Vec::new() };
