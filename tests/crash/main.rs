@@ -10,11 +10,7 @@
 
 mod backup;
 mod export;
-<<<<<<< HEAD
 mod files;
-mod full;
-=======
->>>>>>> 7d85d4f (The pages say what was tried and what was not)
 mod import;
 mod job;
 mod kill;
