@@ -152,10 +152,11 @@ pub(crate) fn turn(
     drop(store);
     let closing = closing.elapsed().as_secs_f64();
     let mib = count(process::most_memory_bytes()?) / 1_048_576.0;
-    let [commit, read] =
-        [&commits, &reads].map(|of| [500, 990, 1_000].map(|permille| of.quantile_ms(permille)));
-    let ([a, b, c], [d, e, f]) = (commit, read);
-    println!("{}", Figures([commits.rate(), a, b, c, d, e, f, closing, mib]).line());
+    let times = |of: &Outcome| [500, 990, 1_000].map(|permille| of.quantile_ms(permille)).to_vec();
+    let figures =
+        [vec![commits.rate()], times(&commits), times(&reads), vec![closing, mib]].concat();
+    let figures = figures.try_into().map_err(|_| "not as many figures as columns")?;
+    println!("{}", Figures(figures).line());
     Ok(())
 }
 
