@@ -227,7 +227,7 @@ fn from_init_to_a_verified_receipt() {
     this.by_with("manager", &patch, "{\"fields\": {\"phone\": \"+49\n").fails(1, "is not JSON");
     let wrong = this
         .by_with("manager", &patch, r#"{"fields": {}, "canary": 1}"#)
-        .fails(1, "an unknown member; known here: `fields` or `assignees`");
+        .fails(1, "an unknown member; known here: `fields`, `assignees`, `correction`");
     assert!(!wrong.err.contains("canary"), "{}", wrong.err);
     for (body, said) in [
         (r#"{"external_id": "X"}"#, "missing member `fields`"),

@@ -27,6 +27,7 @@ pub struct Collection {
     /// Whom its records are about, where a creation does not say.
     pub subject: SubjectRule,
     /// Whether each change of a record erases what it held before.
+    #[serde(default)]
     pub forgets_old_versions: bool,
     /// Its fields.
     pub fields: Vec<Field>,

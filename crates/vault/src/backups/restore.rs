@@ -296,7 +296,9 @@ impl Restoring<'_> {
                 let counts = self.report.counts(kind);
                 match &live {
                     // The record is there under another number.
-                    Some(live) if live.version > row.version => counts.corrected_since += 1,
+                    Some(live) if kind == RowKind::Record && live.version > row.version => {
+                        counts.corrected_since += 1;
+                    }
                     Some(_) | None => counts.erased_since += 1,
                 }
                 return Ok(());
