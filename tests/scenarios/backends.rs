@@ -177,6 +177,7 @@ async fn a_tenant_that_does_not_admit_the_backend_looks_like_one_that_does_not_e
                 .replace("{receipt}", "rcp_00000000000000000000000000")
                 .replace("{job}", "job_00000000000000000000000000")
                 .replace("{part}", "1")
+                .replace("{field}", "photo")
         };
         assert!(!fill("x").contains('{'), "a parameter is not known here: {path}");
         for method in ["get", "post", "put", "patch", "delete"] {

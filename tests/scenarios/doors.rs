@@ -29,6 +29,7 @@ async fn routes(server: &Server) -> Vec<Route> {
             .replace("{blueprint}", "clinic")
             .replace("{version}", "1")
             .replace("{part}", "1")
+            .replace("{field}", "photo")
             .replace("{collection}", "patients");
         assert!(!path.contains('{'), "a parameter is not known here: {path}");
         for (method, operation) in methods.as_object().unwrap() {

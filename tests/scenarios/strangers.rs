@@ -89,6 +89,7 @@ async fn another_tenant_s_door_looks_like_no_door() {
                 .replace("{receipt}", erasure["receipt"].as_str().unwrap())
                 .replace("{job}", &job)
                 .replace("{part}", "1")
+                .replace("{field}", "photo")
         };
         assert!(!filled("x").contains('{'), "a parameter is not known here: {path}");
         let body = any_body();
