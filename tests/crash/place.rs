@@ -8,13 +8,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::path::S3Path;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use s3s::{HttpError, HttpResponse, S3Error, S3ErrorCode, S3Result, s3_error};
 use strongroom_tests::program::Installation;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
@@ -163,6 +167,7 @@ impl BucketServer {
                 let service = service.clone();
                 connections.spawn(async move {
                     let http = Builder::new(TokioExecutor::new());
+                    let service = service_fn(move |request| whole(service.clone(), request));
                     let _ = http.serve_connection(TokioIo::new(socket), service).await;
                 });
             }
@@ -203,6 +208,14 @@ impl BucketServer {
     fn folder(&self) -> PathBuf {
         self.refusals.root.join(BUCKET).join(PREFIX)
     }
+}
+
+/// Answers a request that has come to its end: whoever is refused while still sending may find the connection
+/// closed before the answer is read.
+async fn whole(service: S3Service, request: Request<Incoming>) -> Result<HttpResponse, HttpError> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|error| HttpError::new(Box::new(error)))?;
+    service.call(Request::from_parts(head, body.to_bytes().into())).await
 }
 
 struct Guard(Arc<Refusals>);
